@@ -1,0 +1,1 @@
+# doc: see base/doc.h

@@ -1,0 +1,159 @@
+/*
+ * Engine: loads a model file and runs it.
+ *
+ *   struct eng_model *model = eng_model_open("model.onnx", NULL, &err);
+ *   struct eng_run *run = eng_run_new(model, &err);
+ *   ok = eng_run_execute(run, inputs, outputs, &limits, &err);
+ *   ... eng_run_free(run); eng_model_put(model);
+ *
+ * load -> graph -> passes -> plan -> exec. A model that cannot run is refused
+ * by eng_model_open() with the operator, node and reason; no operator is ever
+ * skipped, guessed or replaced. The engine knows nothing of networks,
+ * documents or messages and is usable alone.
+ *
+ * Threads: a model is immutable after load and shared; an eng_run belongs to
+ * one thread at a time, several runs of one model go side by side.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum { ENG_RANK_MAX = 8 };
+
+/* Element types, numbered as in ONNX TensorProto.DataType. */
+enum eng_dtype {
+    ENG_NONE = 0,
+    ENG_F32 = 1,
+    ENG_U8 = 2,
+    ENG_I8 = 3,
+    ENG_U16 = 4,
+    ENG_I16 = 5,
+    ENG_I32 = 6,
+    ENG_I64 = 7,
+    ENG_STRING = 8, /* elements are struct eng_string */
+    ENG_BOOL = 9,   /* one byte, 0 or 1 */
+    ENG_F16 = 10,
+    ENG_F64 = 11,
+    ENG_U32 = 12,
+    ENG_U64 = 13,
+    ENG_BF16 = 16
+};
+
+/* Bytes of one element; 0 for ENG_NONE and unknown numbers. */
+size_t eng_dtype_size(enum eng_dtype dtype);
+
+/* "float32", "int64", ... as the Open Inference Protocol and ModelService
+ * write them; "?" for unknown numbers. */
+const char *eng_dtype_name(enum eng_dtype dtype);
+
+/* The type of this name, or ENG_NONE. */
+enum eng_dtype eng_dtype_by_name(const char *name);
+
+struct eng_string {
+    const char *text; /* not NUL-terminated */
+    size_t size;
+};
+
+/* A view on elements in row-major order; owns nothing. */
+struct eng_tensor {
+    enum eng_dtype dtype;
+    int rank;                   /* 0 = scalar, at most ENG_RANK_MAX */
+    int64_t dims[ENG_RANK_MAX]; /* each >= 0 */
+    void *data;                 /* eng_tensor_size() bytes; may be NULL if 0 */
+    /*
+     * ONNX ZipMap gives sequence(map(key, float)). It is a float tensor
+     * [rows, keys] here; these are the keys of its columns, NULL otherwise.
+     */
+    const struct eng_tensor *map_keys; /* int64 or string, [keys] */
+};
+
+/* Elements, or -1 if a dimension is negative or the product overflows. */
+int64_t eng_tensor_count(const struct eng_tensor *tensor);
+
+/* Bytes, or SIZE_MAX as above. */
+size_t eng_tensor_size(const struct eng_tensor *tensor);
+
+/* What the model says of one of its inputs or outputs. */
+struct eng_port {
+    const char *name;
+    enum eng_dtype dtype;
+    int rank;                         /* -1 = the model does not say */
+    int64_t dims[ENG_RANK_MAX];       /* -1 = any */
+    const char *symbol[ENG_RANK_MAX]; /* "batch"; NULL = none */
+    bool is_map;                      /* the output of a ZipMap */
+};
+
+struct eng_options {
+    int threads;           /* 0 = 1: one thread per run */
+    unsigned passes_off;   /* bit set of passes to leave out; 0 = none */
+    size_t file_size_max;  /* bytes; 0 = 2 GiB */
+    size_t run_memory_max; /* bytes of one run's arena; 0 = 4 GiB */
+};
+
+struct eng_model;
+struct eng_run;
+
+/*
+ * Loads, checks and plans the model at `path`; `options` NULL = defaults.
+ * Returns a model with one reference, or NULL:
+ *   ERR_FILE_MISSING       cannot be opened, or is no regular file
+ *   ERR_MODEL_INVALID      the bytes break ONNX's rules or a limit; names the
+ *                          tensor or node
+ *   ERR_MODEL_UNSUPPORTED  operator, version, type or attribute this engine
+ *                          does not have; names node, operator and reason
+ *   ERR_OUT_OF_MEMORY
+ */
+struct eng_model *eng_model_open(const char *path,
+                                 const struct eng_options *options,
+                                 struct error *err);
+struct eng_model *eng_model_get(struct eng_model *model);
+void eng_model_put(struct eng_model *model);
+
+/* Inputs without initialisers, and outputs, in graph order; valid while the
+ * model lives. */
+size_t eng_model_input_count(const struct eng_model *model);
+size_t eng_model_output_count(const struct eng_model *model);
+const struct eng_port *eng_model_input(const struct eng_model *model, size_t i);
+const struct eng_port *eng_model_output(const struct eng_model *model,
+                                        size_t i);
+
+/* What the model is made of, for `specserve check` and /info. */
+struct eng_stats {
+    size_t nodes, operators, initializers;
+    size_t weight_bytes;
+    const char *isa;      /* instruction set chosen at load: "avx512" ... */
+    const char *producer; /* "" = the file does not say */
+    int64_t opset;        /* of the default domain; 0 = none */
+};
+void eng_model_stats(const struct eng_model *model, struct eng_stats *stats);
+
+/* A place to run: buffers of its own. NULL: ERR_OUT_OF_MEMORY. */
+struct eng_run *eng_run_new(struct eng_model *model, struct error *err);
+void eng_run_free(struct eng_run *run);
+
+/* When a run must give up; checked between operators. */
+struct eng_limits {
+    uint64_t deadline_ns;         /* clock_now_ns() scale; CLOCK_NEVER = none */
+    const atomic_bool *cancelled; /* NULL = cannot be cancelled */
+};
+
+/*
+ * Runs the model once. `inputs` holds eng_model_input_count() tensors in that
+ * order, borrowed for the call. `outputs` receives eng_model_output_count()
+ * views that stay valid until the next execute or free of this run.
+ *   ERR_VALIDATION_ERROR  an input's type, rank or a fixed dimension differs
+ *                         (names input, both shapes), or a value that an
+ *                         operator cannot take (index outside, and the like)
+ *   ERR_TIMEOUT, ERR_CANCELLED, ERR_OUT_OF_MEMORY
+ */
+bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
+                     struct eng_tensor *outputs,
+                     const struct eng_limits *limits, struct error *err);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * Call: one request, whichever door it came through.
+ *
+ *   door -> queue -> call_serve(): route, decode, validate, handle, encode
+ *
+ * REST and gRPC fill the same struct and get the same struct back; the door
+ * knows messages, not models. A program opens its doors with a list of
+ * generated op_tables and a pointer to its own state, which handlers find in
+ * call->app. call_serve() needs no socket: tests feed bytes and read bytes.
+ *
+ * Threads: a call belongs to one thread at a time (door, then worker, then
+ * door); `cancelled` may be set by any thread.
+ */
+#ifndef DOOR_CALL_H
+#define DOOR_CALL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "buf.h"
+#include "contract.h"
+#include "error.h"
+
+enum srv_door { DOOR_REST, DOOR_GRPC };
+
+/* A header or metadata entry of the request. */
+struct srv_header {
+    const char *name; /* lower case */
+    const char *value;
+};
+
+/* Bytes that a handler answers instead of a message (REST only). */
+struct srv_raw {
+    const char *content_type; /* static; NULL = the reply message is used */
+    const void *bytes;        /* in call->arena or static */
+    size_t size;
+};
+
+struct srv_call {
+    /* filled by the door */
+    struct arena arena;
+    enum srv_door door;
+    uint64_t id; /* for the log line; unique in the process */
+    const struct op_def *op;
+    void *app;        /* the program's state */
+    const void *body; /* request bytes; valid until the call ends */
+    size_t body_size;
+    const char **binds; /* REST: decoded values of op->binds, NULL = absent */
+    const struct srv_header *headers;
+    size_t header_count;
+    const char *peer;      /* "127.0.0.1", without the port */
+    bool peer_is_local;    /* the peer is a loopback address */
+    uint64_t started_ns;   /* clock_now_ns() when the head was complete */
+    uint64_t deadline_ns;  /* never later than the endpoint's deadline */
+    atomic_bool cancelled; /* the client is gone: stop working */
+
+    /* filled by call_serve() */
+    void *request; /* decoded and validated */
+    void *reply;
+    struct srv_raw raw;
+    struct error err;         /* code ERR_NONE: success */
+    uint32_t retry_after_s;   /* 0 = no Retry-After */
+    struct buf out;           /* encoded answer: JSON or protobuf */
+    const char *content_type; /* of out; REST */
+    int http_status;          /* by table from err.code */
+    int grpc_status;          /* same */
+
+    /* streaming; see below */
+    struct door_stream *stream;
+};
+
+/*
+ * Serves a call whose `op` is known: decode, validate, handle, encode. On
+ * return `out`, `content_type`, `http_status` and `grpc_status` are set; a
+ * failure of any step is in `err` and, for REST, encoded in `out`. Checks the
+ * deadline before the handler runs. Writes the request's log line (info).
+ */
+void call_serve(struct srv_call *call);
+
+/* Answers a call with an error instead of serving it (queue full, draining). */
+void call_refuse(struct srv_call *call, enum err_code code,
+                 uint32_t retry_after_s, const char *message);
+
+/* The value of a header (lower-case name), or NULL. */
+const char *call_header(const struct srv_call *call, const char *name);
+
+/* The work should stop: cancelled, or past the deadline. */
+bool call_should_stop(const struct srv_call *call);
+
+/* Answers with bytes of another type than JSON; see struct srv_raw. */
+void call_answer_raw(struct srv_call *call, const char *content_type,
+                     const void *bytes, size_t size);
+
+/* ---- streams (op->stream == OP_SERVER) ----
+ *
+ * A handler of a stream keeps the stream with call_stream_keep() and returns
+ * true without a reply; from then on any thread sends messages with
+ * stream_send() until it calls stream_end() or `closed` was called. The call
+ * itself is gone after the handler returned.
+ */
+struct door_stream;
+
+/* Called once, from a door thread, when the client has left or a send failed;
+ * after it the stream must only be passed to stream_put(). */
+typedef void stream_closed(struct door_stream *stream, void *context);
+
+/* Makes the call a stream; the caller owns one reference (stream_put()).
+ * NULL and `err` ERR_INTERNAL if the endpoint is not a server stream. */
+struct door_stream *call_stream_keep(struct srv_call *call,
+                                     stream_closed *closed, void *context,
+                                     struct error *err);
+
+/* Queues one reply message of type op->reply; it is encoded before return.
+ * false when the stream is closed or its queue (256 messages) is full; a full
+ * queue also ends the stream with OVERLOADED: the reader is too slow. */
+bool stream_send(struct door_stream *stream, const void *message);
+
+/* Ends the stream after what is queued; code ERR_NONE = OK. */
+void stream_end(struct door_stream *stream, enum err_code code,
+                const char *message);
+
+/* Gives the reference back. */
+void stream_put(struct door_stream *stream);
+
+#endif
