@@ -120,6 +120,8 @@ struct msg_def {
     enum msg_shape shape;
     const struct msg_field *fields; /* in declaration order */
     size_t field_count;             /* 0 for messages of foreign protocols */
+    bool open; /* unknown JSON keys are skipped, not refused: the schema has
+                  properties and no `additionalProperties: false` */
 };
 
 /* ---- endpoints ---- */
