@@ -1,0 +1,33 @@
+# Shared by run.sh, test.sh and docker/Dockerfile: sourced, not run.
+#
+#   setup_packages run|test   installs what packages.txt names and is missing
+#   setup_build DIR [ARGS]    configures (once) and builds; a no-op when current
+
+setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+setup_packages() {
+    local wanted missing sudo=
+    wanted=$(awk -v all="$1" '$1 == "run" || ($1 == "test" && all == "test") { print $2 }' \
+        "$setup_root/packages.txt")
+    # shellcheck disable=SC2086  # one word per package
+    missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
+        awk -v wanted="$wanted" '
+            $2 == "installed" { have[$1] = 1 }
+            END { n = split(wanted, name, /[ \n]+/)
+                  for (i = 1; i <= n; i++) if (name[i] != "" && !have[name[i]]) print name[i] }')
+    [ -z "$missing" ] && return 0
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    echo "installing:" $missing >&2
+    $sudo apt-get update -q >&2
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends $missing >&2
+}
+
+setup_build() {
+    local dir=$1
+    shift
+    [ -f "$dir/build.ninja" ] ||
+        cmake -S "$setup_root" -B "$dir" -G Ninja "$@" >&2
+    cmake --build "$dir" "${SETUP_TARGETS[@]}" >&2
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs every test; ctest's summary comes last.
+#
+#   ./test.sh [CTEST ARGUMENTS]     e.g. ./test.sh -R unit
+#
+# build/       gcc, as shipped: unit, golden, operators, end to end, lint
+# build-asan/  clang, address and undefined behaviour sanitizers, and fuzzers
+# build-tsan/  clang, thread sanitizer
+# The sanitizer builds run as tests of the first one (asan.*, tsan.*, fuzz.*).
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./setup.sh
+
+setup_packages test
+if ! cmp -s tests/requirements.txt .venv/requirements.txt; then
+    python3 -m venv --clear .venv
+    .venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
+    cp tests/requirements.txt .venv/requirements.txt
+fi
+setup_build build -DCMAKE_BUILD_TYPE=RelWithDebInfo
+setup_build build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
+    -DSANITIZE=address -DFUZZ=ON
+setup_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
+    -DSANITIZE=thread
+exec ctest --test-dir build --output-on-failure "$@"
