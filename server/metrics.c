@@ -1,0 +1,228 @@
+/*
+ * Metrics: see metrics.h.
+ */
+#include "metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* Upper bounds of the histogram's buckets; the last bucket has none. */
+static const uint64_t bucket_us[METRICS_BUCKETS - 1] = {
+    250,   500,    1000,   2500,   5000,    10000,   25000,
+    50000, 100000, 250000, 500000, 1000000, 5000000, 10000000};
+
+static const char *const door_names[METRICS_DOORS] = {"rest", "grpc"};
+
+bool metrics_init(struct srv_metrics *metrics, const struct op_table *table,
+                  struct error *err)
+{
+    *metrics = (struct srv_metrics){
+        .table = table,
+        .ops = calloc(table->count, sizeof *metrics->ops),
+        .started_ns = clock_now_ns(),
+    };
+    if (!metrics->ops)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the metrics");
+    (void)pthread_mutex_init(&metrics->mu, NULL);
+    return true;
+}
+
+void metrics_release(struct srv_metrics *metrics)
+{
+    if (!metrics->ops)
+        return;
+    free(metrics->ops);
+    metrics->ops = NULL;
+    (void)pthread_mutex_destroy(&metrics->mu);
+}
+
+static struct metrics_op *find(struct srv_metrics *metrics,
+                               const struct op_def *op)
+{
+    const struct op_table *table = metrics->table;
+
+    if (op < table->ops || op >= table->ops + table->count)
+        return NULL;
+    return &metrics->ops[op - table->ops];
+}
+
+/* A prediction reached a decision: it was answered, declined or failed. */
+static bool is_decided(int http)
+{
+    return http == 200 || http == 500 || http == 504;
+}
+
+static size_t bucket_of(uint64_t took_us)
+{
+    size_t i = 0;
+
+    while (i < METRICS_BUCKETS - 1 && took_us > bucket_us[i])
+        i++;
+    return i;
+}
+
+void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
+                    int door, enum err_code code, uint64_t took_ns)
+{
+    struct metrics_op *row = find(metrics, op);
+
+    if (!row)
+        return;
+    atomic_fetch_add(&row->by_code[door][code], 1);
+    atomic_fetch_add(&row->buckets[bucket_of(took_ns / 1000)], 1);
+    atomic_fetch_add(&row->total_us, took_ns / 1000);
+    if (is_decided(err_info(code)->http))
+        atomic_fetch_add(&row->decided_us, took_ns / 1000);
+    if (err_info(code)->http < 500)
+        return;
+    (void)pthread_mutex_lock(&metrics->mu);
+    metrics->last_error = code;
+    (void)pthread_mutex_unlock(&metrics->mu);
+}
+
+void metrics_summarise(struct srv_metrics *metrics, const struct op_def *op,
+                       struct metrics_summary *summary)
+{
+    struct metrics_op *row = find(metrics, op);
+
+    *summary = (struct metrics_summary){0};
+    if (!row)
+        return;
+    for (int code = 0; code < ERR_CODE_COUNT; code++) {
+        int http = err_info((enum err_code)code)->http;
+        uint64_t count = 0;
+
+        for (int door = 0; door < METRICS_DOORS; door++)
+            count += atomic_load(&row->by_code[door][code]);
+        if (!is_decided(http))
+            continue;
+        summary->decided += count;
+        if (http == 200 && code != ERR_NONE)
+            summary->declined += count;
+        if (http != 200)
+            summary->failed += count;
+    }
+    if (summary->decided)
+        summary->mean_ms = (double)atomic_load(&row->decided_us) / 1000.0 /
+                           (double)summary->decided;
+}
+
+bool metrics_last_error(struct srv_metrics *metrics, struct buf *text)
+{
+    const struct err_info *info;
+    enum err_code code;
+
+    (void)pthread_mutex_lock(&metrics->mu);
+    code = metrics->last_error;
+    (void)pthread_mutex_unlock(&metrics->mu);
+    if (code == ERR_NONE)
+        return false;
+    info = err_info(code);
+    buf_printf(text, "%s: %s", info->name, info->doc);
+    return true;
+}
+
+double metrics_uptime_s(const struct srv_metrics *metrics)
+{
+    return (double)(clock_now_ns() - metrics->started_ns) / 1e9;
+}
+
+/* ---- the text form ---- */
+
+static void write_head(struct buf *out, const char *name, const char *type,
+                       const char *help)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void write_counts(struct srv_metrics *metrics, struct buf *out)
+{
+    write_head(out, "specserve_requests_total", "counter",
+               "Finished requests by endpoint, door and result code.");
+    for (size_t i = 0; i < metrics->table->count; i++)
+        for (int door = 0; door < METRICS_DOORS; door++)
+            for (int code = 0; code < ERR_CODE_COUNT; code++) {
+                unsigned long long count =
+                    atomic_load(&metrics->ops[i].by_code[door][code]);
+
+                if (count)
+                    buf_printf(out,
+                               "specserve_requests_total{endpoint=\"%s\","
+                               "door=\"%s\",code=\"%s\"} %llu\n",
+                               metrics->table->ops[i].id, door_names[door],
+                               code == ERR_NONE
+                                   ? "OK"
+                                   : err_info((enum err_code)code)->name,
+                               count);
+            }
+}
+
+static void write_histogram(const char *id, struct metrics_op *row,
+                            struct buf *out)
+{
+    static const char name[] = "specserve_request_duration_seconds";
+    unsigned long long sum = 0;
+
+    for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+        sum += atomic_load(&row->buckets[i]);
+        buf_printf(out, "%s_bucket{endpoint=\"%s\",le=\"", name, id);
+        if (i < METRICS_BUCKETS - 1)
+            buf_printf(out, "%g", (double)bucket_us[i] / 1e6);
+        else
+            buf_string(out, "+Inf");
+        buf_printf(out, "\"} %llu\n", sum);
+    }
+    buf_printf(out, "%s_sum{endpoint=\"%s\"} %.6f\n", name, id,
+               (double)atomic_load(&row->total_us) / 1e6);
+    buf_printf(out, "%s_count{endpoint=\"%s\"} %llu\n", name, id, sum);
+}
+
+/* A label's value: backslash, quote and line end are escaped. */
+static void write_label(const char *text, struct buf *out)
+{
+    for (; *text; text++) {
+        if (*text == '\n') {
+            buf_string(out, "\\n");
+            continue;
+        }
+        if (*text == '"' || *text == '\\')
+            buf_char(out, '\\');
+        buf_char(out, *text);
+    }
+}
+
+static void write_gauges(const struct metrics_gauges *gauges, double uptime_s,
+                         struct buf *out)
+{
+    write_head(out, "specserve_predictions_waiting", "gauge",
+               "Predictions waiting for a worker.");
+    buf_printf(out, "specserve_predictions_waiting %d\n", gauges->waiting);
+    write_head(out, "specserve_predictions_running", "gauge",
+               "Predictions being computed.");
+    buf_printf(out, "specserve_predictions_running %d\n", gauges->running);
+    write_head(out, "specserve_ready", "gauge", "1 while /health says ok.");
+    buf_printf(out, "specserve_ready %d\n", gauges->ready);
+    write_head(out, "specserve_uptime_seconds", "gauge",
+               "Seconds since the service started.");
+    buf_printf(out, "specserve_uptime_seconds %.3f\n", uptime_s);
+    write_head(out, "specserve_model_info", "gauge",
+               "Always 1; its labels say what is served.");
+    buf_string(out, "specserve_model_info{model=\"");
+    write_label(gauges->model, out);
+    buf_string(out, "\",version=\"");
+    write_label(gauges->version, out);
+    buf_string(out, "\"} 1\n");
+}
+
+void metrics_write_text(struct srv_metrics *metrics,
+                        const struct metrics_gauges *gauges, struct buf *out)
+{
+    write_counts(metrics, out);
+    write_head(out, "specserve_request_duration_seconds", "histogram",
+               "Time from the request's head to its answer.");
+    for (size_t i = 0; i < metrics->table->count; i++)
+        write_histogram(metrics->table->ops[i].id, &metrics->ops[i], out);
+    write_gauges(gauges, metrics_uptime_s(metrics), out);
+}
