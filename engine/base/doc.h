@@ -6,9 +6,10 @@
  * generated schema over it. Nothing stops at the first fault: every fault
  * becomes a row of a report with file, line, column and JSON pointer.
  *
- * Limits (bad-input rows Y1-Y6): 64 KiB (settable), depth 32, UTF-8, no NUL.
- * The depth of brackets and of indentation is counted before libyaml sees a
- * byte, because libyaml takes quadratic time on nested flow collections.
+ * Limits: YAML 64 KiB and 32 levels, JSON 1 MiB and 64 levels; UTF-8, no NUL,
+ * no byte order mark. libyaml takes quadratic time on nested brackets, so the
+ * loader stops at the event that goes too deep; libyaml looks at most 1,024
+ * characters ahead of it, which bounds the damage to about 3 ms.
  *
  * Threads: a tree is immutable once loaded; loading: the caller serialises.
  */
@@ -29,7 +30,7 @@ struct doc_entry;
 
 struct doc_node {
     enum doc_type type;      /* exactly one */
-    int line, col;           /* from 1, of the first byte */
+    int line, col;           /* from 1, of the first character */
     bool plain;              /* YAML: the scalar had no quotes */
     const char *text;        /* scalars: the text as written, NUL-terminated */
     size_t size;             /* of text in bytes; lists and maps: children */
@@ -63,13 +64,15 @@ struct doc_report {
     struct arena *arena; /* holds the rows and their texts */
     struct doc_issue *issues;
     size_t count, capacity;
-    size_t faults; /* rows of severity DOC_FAULT */
+    size_t faults;  /* rows of severity DOC_FAULT, kept or not */
+    size_t dropped; /* rows that were not kept */
 };
 
 /* An empty report whose rows live in `arena`. */
 void doc_report_init(struct doc_report *report, struct arena *arena);
 
-/* Adds a row; texts are copied. Rows beyond 1,000 are counted, not kept. */
+/* Adds a row; texts are copied. Rows beyond 1,000 are counted, not kept.
+ * NULL texts stand for "". */
 void doc_report_add(struct doc_report *report, const struct doc_issue *issue);
 
 /* The common case: a fault at `node` (NULL: the file) of `file`. */
@@ -77,7 +80,8 @@ void doc_fault(struct doc_report *report, const char *rule, const char *file,
                const struct doc_node *node, const char *pointer,
                const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* "file:line:col: error: message [RULE] at /pointer (hint)" per row. */
+/* "file:line:col: error: message [RULE] at /pointer (hint)" per row. Control
+ * bytes come out as '?'. */
 void doc_report_print(const struct doc_report *report, struct buf *out);
 
 /* How plain YAML scalars become types. */
@@ -87,11 +91,19 @@ enum doc_dialect {
                       warning wherever 1.2 would read something else */
 };
 
-enum { DOC_SIZE_MAX = 64 * 1024, DOC_DEPTH_MAX = 32 };
+enum {
+    DOC_SIZE_MAX = 64 * 1024, /* of a YAML text */
+    DOC_DEPTH_MAX = 32,
+    DOC_JSON_SIZE_MAX = 1024 * 1024,
+    DOC_JSON_DEPTH_MAX = 64
+};
 
 /*
  * Parses `size` bytes called `file` in reports. Returns the root, which lives
- * in `arena`, or NULL after adding at least one fault to `report`.
+ * in `arena`, or NULL after adding at least one fault to `report` when the text
+ * has no structure. A fault in one place (a duplicate key, an ambiguous scalar,
+ * an alias) keeps the tree, so that a schema check can list the other faults
+ * too: whoever acts on the tree looks at report->faults first.
  */
 struct doc_node *doc_parse_yaml(const char *file, const char *text, size_t size,
                                 enum doc_dialect dialect, struct arena *arena,
@@ -99,7 +111,10 @@ struct doc_node *doc_parse_yaml(const char *file, const char *text, size_t size,
 struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
                                 struct arena *arena, struct doc_report *report);
 
-/* Checks the tree against the schema; adds a row per fault. */
+/*
+ * Checks the tree against the schema; adds a row of rule "SCHEMA" per fault.
+ * An unknown key brings the nearest known one as its hint.
+ */
 void doc_check(const char *file, const struct doc_node *root,
                const struct doc_schema *schema, struct doc_report *report);
 
@@ -123,7 +138,7 @@ size_t doc_count(const struct doc_node *node);
 /* Item `index` of a list, or NULL. */
 const struct doc_node *doc_item(const struct doc_node *list, size_t index);
 
-/* Writes the tree as JSON. */
+/* Writes the tree as JSON without white space; numbers keep their value. */
 void doc_write_json(const struct doc_node *node, struct buf *out);
 
 #endif
