@@ -118,6 +118,13 @@ struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
 void doc_check(const char *file, const struct doc_node *root,
                const struct doc_schema *schema, struct doc_report *report);
 
+/*
+ * The one of `count` names that `name` is most likely a misspelling of, or NULL
+ * when none is near.
+ */
+const char *doc_nearest(const char *name, const char *const *names,
+                        size_t count);
+
 /* ---- reading a tree; NULL in gives NULL out, so calls can be chained ---- */
 
 /* The value under `key` of a map, or NULL. */
