@@ -1,0 +1,237 @@
+/*
+ * Queue: a ring under one lock; workers sleep on it.
+ *
+ * One lock is enough: it is held for a few instructions per call, while a call
+ * that is worth queueing runs for many microseconds.
+ */
+#include "queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "clock.h"
+
+struct job {
+    struct srv_call *call;
+    queue_answer *answer;
+};
+
+struct worker {
+    struct queue *queue;
+    pthread_t thread;
+    bool started;
+    struct srv_call *running; /* by lock; NULL = idle */
+};
+
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* a job or the end has come */
+    pthread_cond_t idle; /* nothing waits and nothing runs */
+    struct job *ring;
+    size_t length;
+    size_t first, waiting; /* by lock */
+    size_t running;        /* by lock */
+    bool draining, ended;  /* by lock */
+    struct worker *workers;
+    size_t worker_count;
+};
+
+/* The handler must not start for a caller who will not read the answer. */
+static void serve(struct srv_call *call)
+{
+    if (atomic_load(&call->cancelled))
+        call_refuse(call, ERR_CANCELLED, 0, "the call was cancelled");
+    else if (clock_left_ms(call->deadline_ns) == 0)
+        call_refuse(call, ERR_TIMEOUT, 0,
+                    "the deadline passed while the call was queued");
+    else
+        call_serve(call);
+}
+
+static struct job take_locked(struct queue *queue, struct worker *worker)
+{
+    struct job job = queue->ring[queue->first];
+
+    queue->first = (queue->first + 1) % queue->length;
+    queue->waiting--;
+    queue->running++;
+    worker->running = job.call;
+    return job;
+}
+
+static void done_locked(struct queue *queue)
+{
+    queue->running--;
+    if (queue->running == 0 && queue->waiting == 0)
+        (void)pthread_cond_broadcast(&queue->idle);
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct queue *queue = worker->queue;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    for (;;) {
+        struct job job;
+
+        while (queue->waiting == 0 && !queue->ended)
+            (void)pthread_cond_wait(&queue->work, &queue->lock);
+        if (queue->waiting == 0)
+            break;
+        job = take_locked(queue, worker);
+        (void)pthread_mutex_unlock(&queue->lock);
+        serve(job.call);
+        (void)pthread_mutex_lock(&queue->lock);
+        worker->running = NULL; /* answer() may free the call */
+        (void)pthread_mutex_unlock(&queue->lock);
+        job.answer(job.call);
+        (void)pthread_mutex_lock(&queue->lock);
+        done_locked(queue);
+    }
+    (void)pthread_mutex_unlock(&queue->lock);
+    return NULL;
+}
+
+static bool start_workers(struct queue *queue, struct error *err)
+{
+    for (size_t i = 0; i < queue->worker_count; i++) {
+        struct worker *worker = &queue->workers[i];
+
+        worker->queue = queue;
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+            return fail(err, ERR_INTERNAL, "a worker thread did not start");
+        worker->started = true;
+        (void)pthread_setname_np(worker->thread, "door-worker");
+    }
+    return true;
+}
+
+struct queue *queue_new(int workers, int length, struct error *err)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    pthread_condattr_t monotonic;
+
+    if (!queue) {
+        fail(err, ERR_OUT_OF_MEMORY, "no memory for the queue");
+        return NULL;
+    }
+    (void)pthread_mutex_init(&queue->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&queue->work, NULL);
+    (void)pthread_cond_init(&queue->idle, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    queue->length = (size_t)length;
+    queue->worker_count = (size_t)workers;
+    queue->ring = calloc(queue->length, sizeof *queue->ring);
+    queue->workers = calloc(queue->worker_count, sizeof *queue->workers);
+    if (!queue->ring || !queue->workers) {
+        fail(err, ERR_OUT_OF_MEMORY, "no memory for the queue");
+        goto failed;
+    }
+    if (!start_workers(queue, err))
+        goto failed;
+    return queue;
+failed:
+    queue_free(queue);
+    return NULL;
+}
+
+bool queue_push(struct queue *queue, struct srv_call *call,
+                queue_answer *answer)
+{
+    bool draining, full;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    draining = queue->draining;
+    full = queue->waiting == queue->length;
+    if (!draining && !full) {
+        size_t last = (queue->first + queue->waiting) % queue->length;
+
+        queue->ring[last] = (struct job){.call = call, .answer = answer};
+        queue->waiting++;
+        (void)pthread_cond_signal(&queue->work);
+    }
+    (void)pthread_mutex_unlock(&queue->lock);
+    if (draining)
+        call_refuse(call, ERR_NOT_READY, 1, "the server is draining");
+    else if (full)
+        call_refuse(call, ERR_OVERLOADED, 1, "the queue is full");
+    return !draining && !full;
+}
+
+void queue_load(struct queue *queue, int *waiting, int *running)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    *waiting = (int)queue->waiting;
+    *running = (int)queue->running;
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+static void cancel_locked(struct queue *queue)
+{
+    for (size_t i = 0; i < queue->waiting; i++) {
+        size_t at = (queue->first + i) % queue->length;
+
+        atomic_store(&queue->ring[at].call->cancelled, true);
+    }
+    for (size_t i = 0; i < queue->worker_count; i++)
+        if (queue->workers[i].running)
+            atomic_store(&queue->workers[i].running->cancelled, true);
+}
+
+static struct timespec after_ms(uint32_t ms)
+{
+    struct timespec at;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+static bool busy_locked(const struct queue *queue)
+{
+    return queue->waiting > 0 || queue->running > 0;
+}
+
+void queue_drain(struct queue *queue, uint32_t grace_ms)
+{
+    struct timespec until = after_ms(grace_ms);
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->draining = true;
+    while (busy_locked(queue) && rc == 0)
+        rc = pthread_cond_timedwait(&queue->idle, &queue->lock, &until);
+    cancel_locked(queue);
+    while (busy_locked(queue))
+        (void)pthread_cond_wait(&queue->idle, &queue->lock);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+void queue_free(struct queue *queue)
+{
+    if (!queue)
+        return;
+    queue_drain(queue, 0);
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->ended = true;
+    (void)pthread_cond_broadcast(&queue->work);
+    (void)pthread_mutex_unlock(&queue->lock);
+    for (size_t i = 0; queue->workers && i < queue->worker_count; i++)
+        if (queue->workers[i].started)
+            (void)pthread_join(queue->workers[i].thread, NULL);
+    (void)pthread_cond_destroy(&queue->work);
+    (void)pthread_cond_destroy(&queue->idle);
+    (void)pthread_mutex_destroy(&queue->lock);
+    free(queue->workers);
+    free(queue->ring);
+    free(queue);
+}
