@@ -1,0 +1,177 @@
+"""Start, stop and what happens between, as the Runtime API 1.2 asks.
+
+Rows of docs/compliance.md that are about order and exit codes.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import tempfile
+import unittest
+
+import harness
+
+
+class Lifecycle(unittest.TestCase):
+    def setUp(self):
+        self.programs = []
+
+    def tearDown(self):
+        for program in self.programs:
+            if program.running():
+                program.kill()
+
+    def start(self, kind, *arguments, **options):
+        program = kind(*arguments, **options)
+        self.programs.append(program)
+        return program
+
+    def registry_and_server(self, *arguments, **options):
+        registry = self.start(harness.Registry)
+        server = self.start(harness.Server, *arguments,
+                            registry=f"http://127.0.0.1:{registry.port}", **options)
+        return registry, server
+
+    def test_registers_before_it_binds(self):
+        registry, server = self.registry_and_server()
+        events = server.logged()
+        order = [events.index(f" {name} ")
+                 for name in ("registered", "listening", "ready")]
+        self.assertEqual(order, sorted(order), events)
+        (entry,) = registry.registrations()
+        self.assertEqual(entry["port"], server.port)
+        self.assertEqual(entry["process_id"], server.process.pid)
+        self.assertEqual(entry["app_version"], "1.2.0")
+        self.assertTrue(entry["process_alive"])
+
+    def test_listens_on_the_assigned_port_when_the_preferred_is_taken(self):
+        registry = self.start(harness.Registry)
+        with socket.socket() as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.listen()
+            server = self.start(
+                harness.Server, registry=f"http://127.0.0.1:{registry.port}",
+                port=stranger.getsockname()[1], ready=False)
+            (entry,) = harness.wait_until(registry.registrations, 20, "registered")
+            self.assertNotEqual(entry["port"], server.port)
+            server.port = entry["port"]
+            harness.wait_until(server.ready, 20, "ready on the assigned port")
+
+    def test_banner(self):
+        _, server = self.registry_and_server()
+        out = server.printed()
+        for line in ("Lightweight AI Model API Runtime Specification 1.2",
+                     "© 2025 Paramus Transform LLC",
+                     "2020 N ACADEMY BLVD, STE 261 #3770",
+                     "COLORADO SPRINGS, CO 80909, U.S.",
+                     "NOTICE: Registration is required to use this service.",
+                     "CITATION:"):
+            self.assertIn(line, out)
+        self.assertRegex(out, rf"REGISTRATION_SUCCESS: \S+ registered on port {server.port}\n"
+                              rf"Starting \S+ server on port {server.port}\n")
+
+    def ends_cleanly(self, number):
+        registry, server = self.registry_and_server()
+        self.assertEqual(server.stop(number), 0, server.logged())
+        self.assertEqual(registry.registrations(), [])
+        self.assertEqual(registry.stop(), 0)
+
+    def test_sigterm_empties_the_registry(self):
+        self.ends_cleanly(signal.SIGTERM)
+
+    def test_sigint_empties_the_registry(self):
+        self.ends_cleanly(signal.SIGINT)
+
+    def test_shutdown_endpoint_ends_it_when_allowed(self):
+        registry, server = self.registry_and_server("--shutdown", "loopback")
+        status, answer = harness.rest_json(server.port, "POST", "/shutdown", {})
+        self.assertEqual((status, answer["success"]), (200, True))
+        self.assertEqual(server.process.wait(20), 0)
+        self.assertEqual(registry.registrations(), [])
+
+    def test_shutdown_wants_the_token_in_mode_token(self):
+        _, server = self.registry_and_server(
+            "--shutdown", "token", environment={"SPECSERVE_SHUTDOWN_TOKEN": "s3cret"})
+        status, answer = harness.rest_json(server.port, "POST", "/shutdown", {})
+        self.assertEqual((status, answer["error_code"]), (403, "SHUTDOWN_DISABLED"))
+        status, _ = harness.rest_json(server.port, "POST", "/shutdown", {},
+                                      {"Authorization": "Bearer s3cret"})
+        self.assertEqual(status, 200)
+        self.assertEqual(server.process.wait(20), 0)
+
+    def test_registry_gone_at_the_end_is_no_failure(self):
+        registry, server = self.registry_and_server()
+        registry.kill()
+        self.assertEqual(server.stop(), 0)
+        self.assertIn("Registry unavailable", server.logged())
+
+    def test_required_registry_absent_is_exit_3(self):
+        server = self.start(
+            harness.Server, "--registry-mode", "required", ready=False,
+            registry=f"http://127.0.0.1:{harness.free_port()}")
+        self.assertEqual(server.process.wait(20), 3)
+
+    def test_preferred_registry_absent_serves_and_registers_later(self):
+        port = harness.free_port()
+        server = self.start(harness.Server, registry=f"http://127.0.0.1:{port}")
+        self.assertIn("REGISTRY_UNAVAILABLE", server.logged())
+        registry = self.start(harness.Registry, port=port)
+        (entry,) = harness.wait_until(registry.registrations, 60, "re-registered")
+        self.assertEqual(entry["port"], server.port)
+
+    def test_interrupted_before_the_first_heartbeat(self):
+        registry = self.start(harness.Registry)
+        server = self.start(harness.Server, ready=False,
+                            registry=f"http://127.0.0.1:{registry.port}")
+        harness.wait_until(registry.registrations, 20, "registered")
+        self.assertEqual(server.stop(), 0, server.logged())
+        self.assertEqual(registry.registrations(), [])
+
+    def test_foreign_address_needs_the_flag(self):
+        server = self.start(harness.Server, "--host", "0.0.0.0", ready=False)
+        self.assertEqual(server.process.wait(20), 78)
+
+    def test_answers_not_ready_while_draining(self):
+        server = self.start(harness.Server)
+        held = socket.create_connection(("127.0.0.1", server.port))
+        held.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b"200 OK", held.recv(4096))
+        held.close()
+        self.assertEqual(server.stop(), 0)
+
+    def test_unusable_examples_block_readiness(self):
+        """An example that does not give what it says keeps /health at 503."""
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = pathlib.Path(folder) / "solubility"
+            bundle.mkdir()
+            for file in harness.BUNDLE.iterdir():
+                if file.is_file():
+                    (bundle / file.name).write_bytes(file.read_bytes())
+            (service,) = bundle.glob("*.modelservice.yaml")
+            text = service.read_text()
+            changed = re.sub(r"(LogS: *\{? *(?:value|about)?:? *)-?\d+\.\d+",
+                             r"\g<1>99.5", text, count=1)
+            if changed == text:
+                changed = text.replace("success: true", "success: false", 1)
+            service.write_text(changed)
+            server = self.start(harness.Server, bundle=bundle, ready=False)
+
+            def blocked():
+                try:
+                    status, answer = harness.rest_json(server.port, "GET", "/health")
+                except OSError:
+                    return None
+                return answer if answer.get("status") == "blocked" else None
+
+            answer = harness.wait_until(blocked, 20, "blocked")
+            self.assertEqual(answer["error_code"], "NOT_READY")
+            status, answer = harness.rest_json(
+                server.port, "POST", "/predict",
+                {"input_type": "text", "data": {"text": "CCO"}})
+            self.assertEqual((status, answer["error_code"]), (503, "NOT_READY"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
