@@ -35,7 +35,8 @@ struct grpc_door_options {
     const struct door_options *door; /* borrowed while open() runs; what it
                                         points to must outlive the door */
     grpc_hand_over *hand_over;
-    void *context; /* of hand_over */
+    void *context;                 /* of hand_over */
+    atomic_uint_fast64_t *next_id; /* numbers of calls, shared by both doors */
 };
 
 struct grpc_door;
