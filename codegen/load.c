@@ -1,0 +1,155 @@
+#include "load.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "out.h"
+
+const char *cg_load_name(struct cg_ir *ir, const char *file)
+{
+    return cg_text(ir, "%s/%s", ir->dir, file);
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), tail = strlen(ending);
+
+    return length > tail && strcmp(name + length - tail, ending) == 0;
+}
+
+/* The document loader's findings in our own form. */
+static void take_report(struct cg_ir *ir, const struct doc_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct doc_issue *issue = &report->issues[i];
+
+        if (issue->severity != DOC_FAULT)
+            continue;
+        struct cg_loc at = {issue->file, issue->line, issue->col};
+        cg_fault(ir, at, "syntax", "%s", issue->message);
+    }
+}
+
+const struct doc_node *cg_load_tree(struct cg_ir *ir, const char *file)
+{
+    const char *name = cg_load_name(ir, file);
+    struct cg_loc at = {.file = name};
+    const struct doc_node *root = NULL;
+    struct doc_report report;
+    struct buf text = {0};
+    struct error err;
+
+    doc_report_init(&report, &ir->arena);
+    if (!cg_file_read(name, &text, &err)) {
+        cg_fault(ir, at, "file", "%s", err.msg);
+    } else if (ends_with(file, ".json")) {
+        root = doc_parse_json(name, text.data ? text.data : "", text.size,
+                              &ir->arena, &report);
+    } else {
+        root = doc_parse_yaml(name, text.data ? text.data : "", text.size,
+                              DOC_YAML_CORE, &ir->arena, &report);
+    }
+    take_report(ir, &report);
+    buf_release(&text);
+    if (root && root->type != DOC_MAP) {
+        cg_fault(ir, cg_at(name, root), "file", "is not a map");
+        return NULL;
+    }
+    return root;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const char *const *left = a;
+    const char *const *right = b;
+
+    return strcmp(*left, *right);
+}
+
+const char **cg_load_list(struct cg_ir *ir, const char *folder,
+                          const char *ending)
+{
+    DIR *dir = opendir(cg_load_name(ir, folder));
+    size_t count = 0, capacity = 0;
+    const char **names = cg_grow(ir, NULL, 0, &capacity, sizeof *names);
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        if (!ends_with(entry->d_name, ending))
+            continue;
+        names = cg_grow(ir, names, count + 1, &capacity, sizeof *names);
+        names[count++] = cg_text(ir, "%s/%s", folder, entry->d_name);
+        names[count] = NULL;
+    }
+    if (dir)
+        (void)closedir(dir);
+    qsort(names, count, sizeof *names, by_name);
+    return names;
+}
+
+void cg_load_keys(struct cg_ir *ir, const char *file,
+                  const struct doc_node *map, const char *rule,
+                  const char *const *allowed)
+{
+    for (size_t i = 0; i < doc_count(map); i++) {
+        const struct doc_entry *entry = &map->entries[i];
+        struct cg_loc at = {file, entry->line, entry->col};
+        size_t known = 0;
+
+        while (allowed[known] && strcmp(allowed[known], entry->key) != 0)
+            known++;
+        if (!allowed[known])
+            cg_fault(ir, at, rule, "'%s' is not a key here", entry->key);
+    }
+}
+
+const char *cg_load_string(struct cg_ir *ir, const char *file,
+                           const struct doc_node *map, const char *rule,
+                           const char *key)
+{
+    const struct doc_node *node = doc_get(map, key);
+
+    if (!node)
+        cg_fault(ir, cg_at(file, map), rule, "'%s' is missing", key);
+    else if (node->type != DOC_STRING)
+        cg_fault(ir, cg_at(file, node), rule, "'%s' is not a string", key);
+    else
+        return node->text;
+    return NULL;
+}
+
+/* Schemas with `x-document: true` become doc_schema tables. */
+static void load_documents(struct cg_ir *ir)
+{
+    const char **files = cg_load_list(ir, "schema", ".json");
+
+    for (size_t i = 0; files[i]; i++) {
+        const struct doc_node *root = cg_load_tree(ir, files[i]);
+        const char *base = strrchr(files[i], '/') + 1;
+
+        if (!doc_bool(doc_get(root, "x-document"), false))
+            continue;
+        ir->documents = cg_grow(ir, ir->documents, ir->document_count,
+                                &ir->document_capacity, sizeof *ir->documents);
+        ir->documents[ir->document_count++] = (struct cg_document){
+            .name = cg_text(ir, "%.*s", (int)strcspn(base, "."), base),
+            .file = files[i],
+            .root = root,
+        };
+    }
+}
+
+void cg_load(struct cg_ir *ir, const char *scratch)
+{
+    const char **files;
+
+    cg_load_errors(ir);
+    files = cg_load_list(ir, "foreign", ".proto");
+    for (size_t i = 0; files[i]; i++)
+        (void)cg_load_foreign(ir, files[i], scratch);
+    files = cg_load_list(ir, "ops", ".yaml");
+    for (size_t i = 0; files[i]; i++)
+        cg_load_ops(ir, files[i], scratch);
+    load_documents(ir);
+}
