@@ -55,6 +55,7 @@ struct srv_call {
     bool peer_is_local;    /* the peer is a loopback address */
     uint64_t started_ns;   /* clock_now_ns() when the head was complete */
     uint64_t deadline_ns;  /* never later than the endpoint's deadline */
+    void (*finished)(const struct srv_call *call); /* door_options.finished */
     atomic_bool cancelled; /* the client is gone: stop working */
 
     /* filled by call_serve() */

@@ -21,6 +21,10 @@ struct door_options {
     const struct op_table *const *tables;   /* NULL-ended */
     const struct proto_file *const *protos; /* NULL-ended; for reflection */
     void *app;
+    /* Told of every call of these tables once its answer stands (call->err,
+     * http_status, out), before the answer is sent; any door thread or worker.
+     * NULL = nobody asks. call_serve() and call_refuse() call it. */
+    void (*finished)(const struct srv_call *call);
     const char *const *allowed_hosts; /* NULL-ended, besides loopback names */
     int workers;                /* threads that run OP_QUEUE handlers; 2 */
     int queue_length;           /* calls waiting for a worker; 64 */
