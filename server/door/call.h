@@ -77,13 +77,24 @@ struct srv_call {
  * Serves a call whose `op` is known: decode, validate, handle, encode. On
  * return `out`, `content_type`, `http_status` and `grpc_status` are set; a
  * failure of any step is in `err` and, for REST, encoded in `out`. Checks the
- * deadline before the handler runs. Writes the request's log line (info).
+ * deadline before the handler runs. Writes the request's log line (info), see
+ * call_set_access_log().
+ *
+ * A code whose gRPC status is OK declines the request: over gRPC, too, the
+ * answer is then the reply message that op->failure fills. What a 500 was about
+ * goes to the log; the client gets the catalogue's sentence.
  */
 void call_serve(struct srv_call *call);
 
 /* Answers a call with an error instead of serving it (queue full, draining). */
 void call_refuse(struct srv_call *call, enum err_code code,
                  uint32_t retry_after_s, const char *message);
+
+/*
+ * Whether every call gets a log line (true), or only those that failed or ran
+ * on a worker (false, the default): a line costs about as much as a small GET.
+ */
+void call_set_access_log(bool every);
 
 /* The value of a header (lower-case name), or NULL. */
 const char *call_header(const struct srv_call *call, const char *name);

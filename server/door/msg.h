@@ -58,4 +58,25 @@ static inline size_t msg_count(const struct msg_field *field,
                                            field->quantifier);
 }
 
+/* The field of a union that holds the value, or NULL. */
+const struct msg_field *msg_chosen(const struct msg_def *def,
+                                   const void *message);
+
+/* Where a value is inside the outermost message; links live on the stack. */
+struct msg_place {
+    const struct msg_place *outer; /* NULL: a field of the outermost message */
+    const char *key;               /* NULL: element `index` of a list */
+    size_t key_size;
+    size_t index;
+};
+
+enum { MSG_POINTER_MAX = 120 };
+
+/*
+ * The place as JSON pointer, "/data/text", cut at the end if it is too long;
+ * NULL is "the message". Returns `text` or a static text.
+ */
+const char *msg_pointer(const struct msg_place *place,
+                        char text[MSG_POINTER_MAX]);
+
 #endif

@@ -124,13 +124,13 @@ struct queue *queue_new(int workers, int length, struct error *err)
     (void)pthread_cond_init(&queue->idle, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     queue->length = (size_t)length;
-    queue->worker_count = (size_t)workers;
     queue->ring = calloc(queue->length, sizeof *queue->ring);
-    queue->workers = calloc(queue->worker_count, sizeof *queue->workers);
+    queue->workers = calloc((size_t)workers, sizeof *queue->workers);
     if (!queue->ring || !queue->workers) {
         fail(err, ERR_OUT_OF_MEMORY, "no memory for the queue");
         goto failed;
     }
+    queue->worker_count = (size_t)workers;
     if (!start_workers(queue, err))
         goto failed;
     return queue;
@@ -225,7 +225,7 @@ void queue_free(struct queue *queue)
     queue->ended = true;
     (void)pthread_cond_broadcast(&queue->work);
     (void)pthread_mutex_unlock(&queue->lock);
-    for (size_t i = 0; queue->workers && i < queue->worker_count; i++)
+    for (size_t i = 0; i < queue->worker_count; i++)
         if (queue->workers[i].started)
             (void)pthread_join(queue->workers[i].thread, NULL);
     (void)pthread_cond_destroy(&queue->work);

@@ -1,0 +1,433 @@
+/*
+ * JSON codec, out: a walk over the tables that appends text.
+ *
+ * Depth is bounded by JSON_DEPTH_MAX; messages of ours are trees of that depth
+ * at most, so anything deeper is a bug and not a client's doing.
+ */
+#include "codec_json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "msg.h"
+#include "num.h"
+#include "rfc3339.h"
+#include "utf8.h"
+
+struct writer {
+    struct buf *out;
+    int depth;
+    const struct msg_place *place; /* of the value being written */
+};
+
+static bool write_message(struct writer *to, const struct msg_def *def,
+                          const void *message, struct error *err);
+
+/* ---- strings ---- */
+
+/* Bytes that stand for themselves inside a string. */
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\' && byte < 0x7f;
+}
+
+/* Writes the byte, or the UTF-8 sequence, that is not plain; its length. */
+static size_t put_special(struct buf *out, const char *text, size_t size)
+{
+    static const char named[] = "\"\\\b\f\n\r\t";
+    static const char letters[] = "\"\\bfnrt";
+    unsigned char byte = (unsigned char)*text;
+    const char *found = byte ? strchr(named, byte) : NULL;
+    size_t length = utf8_length(text, size);
+
+    if (found) {
+        char escape[2] = {'\\', letters[found - named]};
+
+        buf_append(out, escape, 2);
+    } else if (byte < 0x20 || byte == 0x7f) {
+        buf_printf(out, "\\u%04x", byte);
+    } else if (length == 0) {
+        buf_string(out, "\xef\xbf\xbd"); /* U+FFFD; never invalid UTF-8 out */
+        return 1;
+    } else {
+        buf_append(out, text, length);
+    }
+    return length;
+}
+
+void json_put_string(struct buf *out, const char *text, size_t size)
+{
+    size_t at = 0;
+
+    buf_char(out, '"');
+    while (at < size) {
+        size_t first = at;
+
+        while (at < size && is_plain((unsigned char)text[at]))
+            at++;
+        buf_append(out, text + first, at - first);
+        if (at < size)
+            at += put_special(out, text + at, size - at);
+    }
+    buf_char(out, '"');
+}
+
+/* ---- scalars ---- */
+
+static bool not_finite(struct writer *to, struct error *err)
+{
+    char pointer[MSG_POINTER_MAX];
+
+    return fail(err, ERR_OUTPUT_INVALID, "%s is not a finite number",
+                msg_pointer(to->place, pointer));
+}
+
+/* Our own bug: the client gets the catalogue's sentence, the log this one. */
+static bool broken(struct writer *to, const char *what, struct error *err)
+{
+    char pointer[MSG_POINTER_MAX];
+
+    return fail(err, ERR_INTERNAL, "reply: %s %s",
+                msg_pointer(to->place, pointer), what);
+}
+
+static bool write_integer(struct writer *to, enum msg_kind kind,
+                          const void *slot)
+{
+    char *end;
+
+    if (!buf_reserve(to->out, NUM_TEXT_MAX))
+        return true; /* the buffer remembers; json_encode() asks it */
+    end = to->out->data + to->out->size;
+    if (kind == MSG_I32)
+        to->out->size += num_print_i64(*(const int32_t *)slot, end);
+    else if (kind == MSG_U32)
+        to->out->size += num_print_u64(*(const uint32_t *)slot, end);
+    else if (kind == MSG_I64)
+        to->out->size += num_print_i64(*(const int64_t *)slot, end);
+    else
+        to->out->size += num_print_u64(*(const uint64_t *)slot, end);
+    return true;
+}
+
+static bool write_float(struct writer *to, float value, struct error *err)
+{
+    if (!isfinite(value))
+        return not_finite(to, err);
+    if (buf_reserve(to->out, NUM_TEXT_MAX))
+        to->out->size += num_print_float(value, to->out->data + to->out->size);
+    return true;
+}
+
+static bool write_double(struct writer *to, double value, struct error *err)
+{
+    if (!isfinite(value))
+        return not_finite(to, err);
+    if (buf_reserve(to->out, NUM_TEXT_MAX))
+        to->out->size += num_print_double(value, to->out->data + to->out->size);
+    return true;
+}
+
+static bool write_bytes(struct writer *to, const struct msg_bytes *bytes)
+{
+    size_t size = base64_encoded_size(bytes->len);
+
+    buf_char(to->out, '"');
+    if (buf_reserve(to->out, size)) {
+        base64_encode(bytes->data, bytes->len, to->out->data + to->out->size);
+        to->out->size += size;
+    }
+    buf_char(to->out, '"');
+    return true;
+}
+
+static bool write_time(struct writer *to, const struct msg_time *time,
+                       struct error *err)
+{
+    char text[RFC3339_TEXT_MAX];
+
+    if (!rfc3339_print(time->seconds, time->nanos, text))
+        return broken(to, "is not a time", err);
+    json_put_string(to->out, text, strlen(text));
+    return true;
+}
+
+static bool write_enum(struct writer *to, const struct msg_enum *values,
+                       int number, struct error *err)
+{
+    for (; values && values->json; values++)
+        if (values->number == number) {
+            json_put_string(to->out, values->json, strlen(values->json));
+            return true;
+        }
+    return broken(to, "has no name for its number", err);
+}
+
+static bool write_text(struct writer *to, const char *text, bool as_is,
+                       struct error *err)
+{
+    if (!text)
+        return broken(to, "is NULL", err);
+    if (as_is)
+        buf_string(to->out, text);
+    else
+        json_put_string(to->out, text, strlen(text));
+    return true;
+}
+
+/* Writes the value in `slot`, a member or list element. */
+static bool write_value(struct writer *to, const struct msg_field *field,
+                        const void *slot, struct error *err)
+{
+    switch (field->kind) {
+    case MSG_BOOL:
+        buf_string(to->out, *(const int *)slot ? "true" : "false");
+        return true;
+    case MSG_I32:
+    case MSG_U32:
+    case MSG_I64:
+    case MSG_U64:
+        return write_integer(to, field->kind, slot);
+    case MSG_F32:
+        return write_float(to, *(const float *)slot, err);
+    case MSG_F64:
+        return write_double(to, *(const double *)slot, err);
+    case MSG_STR:
+    case MSG_JSON:
+        return write_text(to, *(const char *const *)slot,
+                          field->kind == MSG_JSON, err);
+    case MSG_BYTES:
+        return write_bytes(to, slot);
+    case MSG_TIME:
+        return write_time(to, *(const struct msg_time *const *)slot, err);
+    case MSG_ENUM:
+        return write_enum(to, field->values, *(const int *)slot, err);
+    case MSG_MSG:
+        break;
+    }
+    if (!*(const void *const *)slot)
+        return broken(to, "is NULL", err);
+    return write_message(to, field->sub, *(const void *const *)slot, err);
+}
+
+/* ---- lists and maps ---- */
+
+static bool write_element(struct writer *to, const struct msg_field *field,
+                          const void *elements, size_t index, struct error *err)
+{
+    struct msg_place place = {.outer = to->place, .index = index};
+    bool ok;
+
+    to->place = &place;
+    ok = write_value(to, field,
+                     (const char *)elements + index * msg_element_size(field),
+                     err);
+    to->place = place.outer;
+    return ok;
+}
+
+static bool write_list(struct writer *to, const struct msg_field *field,
+                       const void *message, struct error *err)
+{
+    const void *elements = *(void *const *)msg_member_const(field, message);
+    size_t count = msg_count(field, message);
+
+    buf_char(to->out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_char(to->out, ',');
+        if (!write_element(to, field, elements, i, err))
+            return false;
+    }
+    buf_char(to->out, ']');
+    return true;
+}
+
+static const char *entry_key(const struct msg_field *map, const void *entry)
+{
+    const char *key =
+        *(char *const *)msg_member_const(&map->sub->fields[0], entry);
+
+    return key ? key : ""; /* protobuf leaves an empty key out */
+}
+
+static bool write_entry(struct writer *to, const struct msg_field *map,
+                        const void *entry, struct error *err)
+{
+    const struct msg_field *value = &map->sub->fields[1];
+    const char *key = entry_key(map, entry);
+    struct msg_place place = {
+        .outer = to->place, .key = key, .key_size = strlen(key)};
+    bool ok;
+
+    json_put_string(to->out, key, place.key_size);
+    buf_char(to->out, ':');
+    to->place = &place;
+    if (value->card == MSG_LIST)
+        ok = write_list(to, value, entry, err);
+    else if (msg_is_set(value, entry))
+        ok = write_value(to, value, msg_member_const(value, entry), err);
+    else if (value->flags & MSG_NULLABLE)
+        ok = write_text(to, "null", true, err);
+    else
+        ok = broken(to, "has no value", err);
+    to->place = place.outer;
+    return ok;
+}
+
+/* An entry and its key, to sort them without the table at hand. */
+struct keyed {
+    const char *key;
+    const void *entry;
+};
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const struct keyed *left = a, *right = b;
+
+    return strcmp(left->key, right->key);
+}
+
+static bool write_entries(struct writer *to, const struct msg_field *map,
+                          const struct keyed *sorted, size_t count,
+                          struct error *err)
+{
+    buf_char(to->out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_char(to->out, ',');
+        if (!write_entry(to, map, sorted[i].entry, err))
+            return false;
+    }
+    buf_char(to->out, '}');
+    return true;
+}
+
+/* Maps have no order of their own; sorted, the same map is the same text. */
+static bool write_map(struct writer *to, const struct msg_field *field,
+                      const void *message, struct error *err)
+{
+    enum { FEW = 32 };
+    void *const *entries =
+        *(void *const *const *)msg_member_const(field, message);
+    size_t count = msg_count(field, message);
+    struct keyed few[FEW], *sorted = few;
+    bool ok;
+
+    if (count > FEW)
+        sorted = calloc(count, sizeof *sorted);
+    if (!sorted)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory to write a map");
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct keyed){.key = entry_key(field, entries[i]),
+                                   .entry = entries[i]};
+    qsort(sorted, count, sizeof *sorted, compare_keyed);
+    ok = write_entries(to, field, sorted, count, err);
+    if (sorted != few)
+        free(sorted);
+    return ok;
+}
+
+/* ---- messages ---- */
+
+static bool write_union(struct writer *to, const struct msg_def *def,
+                        const void *message, struct error *err)
+{
+    const struct msg_field *field = msg_chosen(def, message);
+    const void *inner;
+
+    if (!field)
+        return broken(to, "has no value", err);
+    if (field->kind != MSG_MSG || field->sub->field_count != 1 ||
+        field->sub->fields[0].card != MSG_LIST)
+        return write_value(to, field, msg_member_const(field, message), err);
+    inner = *(void *const *)msg_member_const(field, message);
+    return write_list(to, &field->sub->fields[0], inner, err);
+}
+
+/* Is there something to write for this field? Fails for what must be there. */
+static bool has_output(struct writer *to, const struct msg_field *field,
+                       const void *message, bool *has, struct error *err)
+{
+    *has = msg_is_set(field, message) || (field->flags & MSG_EMIT_ALWAYS);
+    if (!*has && (field->flags & MSG_REQUIRED))
+        return broken(to, "is required and not set", err);
+    return true;
+}
+
+static bool write_content(struct writer *to, const struct msg_field *field,
+                          const void *message, struct error *err)
+{
+    if (field->card == MSG_LIST)
+        return write_list(to, field, message, err);
+    if (field->card == MSG_MAP)
+        return write_map(to, field, message, err);
+    if (!msg_is_set(field, message))
+        return write_text(to, "null", true, err);
+    return write_value(to, field, msg_member_const(field, message), err);
+}
+
+/* Writes `"key":value` behind what was written before, if there is a value. */
+static bool write_field(struct writer *to, const struct msg_field *field,
+                        const void *message, bool *first, struct error *err)
+{
+    struct msg_place place = {.outer = to->place,
+                              .key = field->json,
+                              .key_size = strlen(field->json)};
+    bool has = false;
+    bool ok;
+
+    to->place = &place;
+    ok = has_output(to, field, message, &has, err);
+    if (ok && has) {
+        if (!*first)
+            buf_char(to->out, ',');
+        *first = false;
+        json_put_string(to->out, field->json, place.key_size);
+        buf_char(to->out, ':');
+        ok = write_content(to, field, message, err);
+    }
+    to->place = place.outer;
+    return ok;
+}
+
+static bool write_object(struct writer *to, const struct msg_def *def,
+                         const void *message, struct error *err)
+{
+    bool first = true;
+
+    buf_char(to->out, '{');
+    for (size_t i = 0; i < def->field_count; i++)
+        if (!write_field(to, &def->fields[i], message, &first, err))
+            return false;
+    buf_char(to->out, '}');
+    return true;
+}
+
+static bool write_message(struct writer *to, const struct msg_def *def,
+                          const void *message, struct error *err)
+{
+    bool ok;
+
+    if (to->depth >= JSON_DEPTH_MAX)
+        return broken(to, "is nested too deep", err);
+    to->depth++;
+    ok = def->shape == MSG_UNTAGGED ? write_union(to, def, message, err)
+                                    : write_object(to, def, message, err);
+    to->depth--;
+    return ok;
+}
+
+bool json_encode(const struct msg_def *def, const void *message,
+                 struct buf *out, struct error *err)
+{
+    struct writer to = {.out = out};
+
+    if (!write_message(&to, def, message, err))
+        return false;
+    if (!buf_ok(out))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the answer");
+    return true;
+}
