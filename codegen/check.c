@@ -50,6 +50,11 @@ static void check_field(struct cg_ir *ir, const struct cg_decl *decl,
                  field->json);
     if (hazard)
         cg_fault(ir, field->at, "name.hazard", "'%s' %s", field->name, hazard);
+    if (field->card == MSG_MAP &&
+        cg_api_decl(decl->api, cg_text(ir, "%s%sEntry", decl->name,
+                                       cg_pascal(ir, field->name))))
+        cg_fault(ir, field->at, "name.twin",
+                 "'%s' has entries spelt like a message", field->json);
     for (size_t i = 0; i < index; i++)
         if (strcmp(decl->fields[i].c_name, field->c_name) == 0)
             cg_fault(ir, field->at, "name.twin",

@@ -133,13 +133,18 @@ struct cg_op {
     struct cg_loc at;
 };
 
+/* Bytes of one FileDescriptorProto. */
+struct cg_descriptor {
+    const unsigned char *bytes; /* NULL = it could not be compiled */
+    size_t size;
+};
+
 /* A .proto file that others defined. */
 struct cg_foreign {
-    const char *file;           /* "grpc_health.proto" */
-    const char *path;           /* on disk */
-    const char *canonical;      /* "grpc/health/v1/health.proto" */
-    const unsigned char *bytes; /* of its FileDescriptorProto */
-    size_t size;
+    const char *file;      /* "grpc_health.proto" */
+    const char *path;      /* on disk */
+    const char *canonical; /* "grpc/health/v1/health.proto" */
+    struct cg_descriptor descriptor;
 };
 
 /* One ops file: a service with its messages. */

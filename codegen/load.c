@@ -119,27 +119,6 @@ const char *cg_load_string(struct cg_ir *ir, const char *file,
     return NULL;
 }
 
-/* Schemas with `x-document: true` become doc_schema tables. */
-static void load_documents(struct cg_ir *ir)
-{
-    const char **files = cg_load_list(ir, "schema", ".json");
-
-    for (size_t i = 0; files[i]; i++) {
-        const struct doc_node *root = cg_load_tree(ir, files[i]);
-        const char *base = strrchr(files[i], '/') + 1;
-
-        if (!doc_bool(doc_get(root, "x-document"), false))
-            continue;
-        ir->documents = cg_grow(ir, ir->documents, ir->document_count,
-                                &ir->document_capacity, sizeof *ir->documents);
-        ir->documents[ir->document_count++] = (struct cg_document){
-            .name = cg_text(ir, "%.*s", (int)strcspn(base, "."), base),
-            .file = files[i],
-            .root = root,
-        };
-    }
-}
-
 void cg_load(struct cg_ir *ir, const char *scratch)
 {
     const char **files;
@@ -151,5 +130,5 @@ void cg_load(struct cg_ir *ir, const char *scratch)
     files = cg_load_list(ir, "ops", ".yaml");
     for (size_t i = 0; files[i]; i++)
         cg_load_ops(ir, files[i], scratch);
-    load_documents(ir);
+    cg_load_documents(ir);
 }

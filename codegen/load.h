@@ -53,4 +53,7 @@ void cg_load_ops(struct cg_ir *ir, const char *file, const char *scratch);
 void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
                     const char *const *files, size_t count);
 
+/* schema/ files with `x-document: true` -> ir->documents. */
+void cg_load_documents(struct cg_ir *ir);
+
 #endif

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "descriptor.h"
 #include "load.h"
 #include "names.h"
 #include "out.h"
@@ -26,45 +27,6 @@ static const char *package_of(struct cg_ir *ir, const char *text)
     }
     line += strlen("package ");
     return cg_text(ir, "%.*s", (int)strcspn(line, " ;\n"), line);
-}
-
-/* Runs protoc on `name` below `folder`; its descriptor set goes to `set`. */
-static bool compile(struct cg_ir *ir, const char *folder, const char *name,
-                    struct buf *set, struct buf *said)
-{
-    const char *result = cg_text(ir, "%s/descriptor.bin", folder);
-    const char *argv[] = {
-        "protoc",
-        cg_text(ir, "-I%s", folder),
-        cg_text(ir, "-I%s/foreign", ir->dir),
-        cg_text(ir, "--descriptor_set_out=%s", result),
-        name,
-        NULL,
-    };
-    struct error err;
-
-    if (!cg_run(argv, said, &err)) {
-        if (!said->size)
-            buf_string(said, err.msg);
-        return false;
-    }
-    return cg_file_read(result, set, &err);
-}
-
-/* The bytes of the only file in the set. */
-static void keep_descriptor(struct cg_ir *ir, struct cg_foreign *foreign,
-                            const struct buf *set)
-{
-    const unsigned char *bytes = (const unsigned char *)set->data;
-    struct cg_wire wire = {bytes, bytes + set->size};
-    struct cg_wire_field file;
-
-    if (!cg_wire_find(&wire, SET_FILE, &file))
-        return;
-    unsigned char *copy = cg_zalloc(ir, file.size, 1);
-    memcpy(copy, file.bytes, file.size);
-    foreign->bytes = copy;
-    foreign->size = file.size;
 }
 
 static const struct cg_foreign *known(const struct cg_ir *ir, const char *path)
@@ -93,31 +55,23 @@ const struct cg_foreign *cg_load_foreign(struct cg_ir *ir, const char *file,
                                          const char *scratch)
 {
     const char *path = cg_load_name(ir, file);
-    const char *folder = cg_text(ir, "%s/foreign", scratch);
     struct cg_loc at = {.file = path};
-    struct cg_foreign *foreign = NULL;
-    struct buf text = {0}, set = {0}, said = {0};
+    struct cg_foreign *foreign;
+    struct buf text = {0};
     struct error err;
 
     if (known(ir, path))
         return known(ir, path);
     if (!cg_file_read(path, &text, &err)) {
         cg_fault(ir, at, "file", "%s", err.msg);
-        goto out;
+        buf_release(&text);
+        return NULL;
     }
     foreign = add(ir, path, text.data ? text.data : "");
-    if (!cg_file_write(cg_text(ir, "%s/%s", folder, foreign->canonical),
-                       text.data, text.size, &err))
-        cg_fault(ir, at, "file", "%s", err.msg);
-    else if (!compile(ir, folder, foreign->canonical, &set, &said))
-        cg_fault(ir, at, "foreign", "protoc: %.*s",
-                 (int)strcspn(said.data ? said.data : "", "\n"), said.data);
-    else
-        keep_descriptor(ir, foreign, &set);
-out:
+    (void)cg_descriptor_make(ir, cg_text(ir, "%s/compiled", scratch),
+                             foreign->canonical, &text, path,
+                             &foreign->descriptor);
     buf_release(&text);
-    buf_release(&set);
-    buf_release(&said);
     return foreign;
 }
 
@@ -141,10 +95,11 @@ static void add_decl(struct cg_ir *ir, struct cg_api *api,
 
 void cg_load_foreign_decls(struct cg_ir *ir, struct cg_api *api)
 {
-    const unsigned char *bytes = api->foreign->bytes;
-    struct cg_wire wire = {bytes, bytes + api->foreign->size};
+    const struct cg_descriptor *descriptor = &api->foreign->descriptor;
+    struct cg_wire wire = {descriptor->bytes,
+                           descriptor->bytes + descriptor->size};
     struct cg_wire_field message;
 
-    while (bytes && cg_wire_find(&wire, FILE_MESSAGE, &message))
+    while (descriptor->bytes && cg_wire_find(&wire, FILE_MESSAGE, &message))
         add_decl(ir, api, &message);
 }

@@ -26,7 +26,7 @@ void cg_out_release(struct cg_out *out)
     out->end = &out->first;
 }
 
-static const struct cg_file *find(const struct cg_out *out, const char *path)
+const struct cg_file *cg_out_find(const struct cg_out *out, const char *path)
 {
     for (const struct cg_file *file = out->first; file; file = file->next)
         if (strcmp(file->path, path) == 0)
@@ -38,7 +38,7 @@ struct buf *cg_out_open(struct cg_out *out, const char *path)
 {
     struct cg_file *file;
 
-    if (find(out, path)) {
+    if (cg_out_find(out, path)) {
         (void)fprintf(stderr, "specgen: '%s' is written twice\n", path);
         abort();
     }
@@ -135,7 +135,7 @@ static void for_orphans(const struct cg_out *out, const char *dir,
                 continue;
             *space = '\0';
             const char *path = cg_text(out->ir, "%s/%s", dir, line);
-            if (!find(out, line) && access(path, F_OK) == 0)
+            if (!cg_out_find(out, line) && access(path, F_OK) == 0)
                 each(out, path);
         }
     buf_release(&text);

@@ -31,6 +31,9 @@ void cg_out_release(struct cg_out *out);
 /* An empty file; a second one of the same path is our own bug. */
 struct buf *cg_out_open(struct cg_out *out, const char *path);
 
+/* The file of this path, or NULL. */
+const struct cg_file *cg_out_find(const struct cg_out *out, const char *path);
+
 /* Puts every file below `dir` that differs, and removes what the manifest of
  * the last run lists and this run did not make. */
 bool cg_out_write(const struct cg_out *out, const char *dir, struct error *err);

@@ -192,7 +192,7 @@ static void put_entry(const struct cg_decl *decl, const struct cg_field *field,
                       struct cg_out *out, struct buf *to)
 {
     struct cg_ir *ir = out->ir;
-    const char *name = cg_text(ir, "%s_%s_entry", decl->alias, field->name);
+    const char *name = cg_text(ir, "%s__%s_entry", decl->alias, field->name);
     const char *entry = cg_text(ir, "%sEntry", cg_pascal(ir, field->name));
     const char *c_type = cg_text(ir, "%s__%s", decl->c_type, entry);
     struct row key = {.json = "key",
@@ -243,7 +243,7 @@ static void put_fields(const struct cg_decl *decl, const char **rules,
                           .rule = rules[i]};
 
         if (field->card == MSG_MAP) {
-            row.sub = cg_text(ir, "%s_%s_entry_def", decl->alias, field->name);
+            row.sub = cg_text(ir, "%s__%s_entry_def", decl->alias, field->name);
             row.values = NULL;
         }
         put_row(&row, out, to);
@@ -264,7 +264,7 @@ static void put_message(const struct cg_decl *decl, struct cg_out *out,
         if (field->card == MSG_MAP)
             put_entry(decl, field, out, to);
         rules[i] = put_rule(
-            &limits, cg_text(ir, "%s_%s_rule", decl->alias, field->name), to);
+            &limits, cg_text(ir, "%s__%s_rule", decl->alias, field->name), to);
     }
     if (decl->field_count)
         put_fields(decl, rules, out, to);

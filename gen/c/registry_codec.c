@@ -17,7 +17,7 @@ const struct msg_def registry_status_request_def = {
     .size = sizeof(Registry__StatusRequest),
 };
 
-static const struct msg_rule registry_status_response_count_rule = {
+static const struct msg_rule registry_status_response__count_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -42,7 +42,7 @@ static const struct msg_field registry_status_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__StatusResponse, count),
      .quantifier = offsetof(Registry__StatusResponse, has_count),
-     .rule = &registry_status_response_count_rule},
+     .rule = &registry_status_response__count_rule},
 };
 
 const struct msg_def registry_status_response_def = {
@@ -54,21 +54,21 @@ const struct msg_def registry_status_response_def = {
                    sizeof registry_status_response_fields[0],
 };
 
-static const struct msg_rule registry_register_request_app_name_rule = {
+static const struct msg_rule registry_register_request__app_name_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .min_size = 1,
     .max_size = 64,
 };
 
-static const struct msg_rule registry_register_request_app_version_rule = {
+static const struct msg_rule registry_register_request__app_version_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .min_size = 1,
     .max_size = 64,
 };
 
-static const struct msg_rule registry_register_request_model_name_rule = {
+static const struct msg_rule registry_register_request__model_name_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .min_size = 1,
@@ -76,29 +76,29 @@ static const struct msg_rule registry_register_request_model_name_rule = {
     .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
 };
 
-static const struct msg_rule registry_register_request_process_id_rule = {
+static const struct msg_rule registry_register_request__process_id_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_register_request_preferred_port_rule = {
+static const struct msg_rule registry_register_request__preferred_port_rule = {
     .min = 1,
     .max = 65535,
 };
 
-static const struct msg_rule registry_register_request_reason_rule = {
+static const struct msg_rule registry_register_request__reason_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 256,
 };
 
-static const struct msg_rule registry_register_request_request_id_rule = {
+static const struct msg_rule registry_register_request__request_id_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 64,
 };
 
-static const struct msg_rule registry_register_request_ttl_s_rule = {
+static const struct msg_rule registry_register_request__ttl_s_rule = {
     .min = 3,
     .max = 300,
 };
@@ -110,21 +110,21 @@ static const struct msg_field registry_register_request_fields[] = {
      .card = MSG_ONE,
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__RegisterRequest, app_name),
-     .rule = &registry_register_request_app_name_rule},
+     .rule = &registry_register_request__app_name_rule},
     {.json = "app_version",
      .number = 2,
      .kind = MSG_STR,
      .card = MSG_ONE,
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__RegisterRequest, app_version),
-     .rule = &registry_register_request_app_version_rule},
+     .rule = &registry_register_request__app_version_rule},
     {.json = "model_name",
      .number = 3,
      .kind = MSG_STR,
      .card = MSG_ONE,
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__RegisterRequest, model_name),
-     .rule = &registry_register_request_model_name_rule},
+     .rule = &registry_register_request__model_name_rule},
     {.json = "process_id",
      .number = 4,
      .kind = MSG_I64,
@@ -132,7 +132,7 @@ static const struct msg_field registry_register_request_fields[] = {
      .flags = MSG_NULLABLE,
      .offset = offsetof(Registry__RegisterRequest, process_id),
      .quantifier = offsetof(Registry__RegisterRequest, has_process_id),
-     .rule = &registry_register_request_process_id_rule},
+     .rule = &registry_register_request__process_id_rule},
     {.json = "preferred_port",
      .number = 5,
      .kind = MSG_I64,
@@ -140,13 +140,13 @@ static const struct msg_field registry_register_request_fields[] = {
      .flags = MSG_NULLABLE,
      .offset = offsetof(Registry__RegisterRequest, preferred_port),
      .quantifier = offsetof(Registry__RegisterRequest, has_preferred_port),
-     .rule = &registry_register_request_preferred_port_rule},
+     .rule = &registry_register_request__preferred_port_rule},
     {.json = "reason",
      .number = 6,
      .kind = MSG_STR,
      .card = MSG_ONE,
      .offset = offsetof(Registry__RegisterRequest, reason),
-     .rule = &registry_register_request_reason_rule},
+     .rule = &registry_register_request__reason_rule},
     {.json = "metadata",
      .number = 7,
      .kind = MSG_JSON,
@@ -157,7 +157,7 @@ static const struct msg_field registry_register_request_fields[] = {
      .kind = MSG_STR,
      .card = MSG_ONE,
      .offset = offsetof(Registry__RegisterRequest, request_id),
-     .rule = &registry_register_request_request_id_rule},
+     .rule = &registry_register_request__request_id_rule},
     {.json = "ttl_s",
      .number = 9,
      .kind = MSG_I64,
@@ -165,7 +165,7 @@ static const struct msg_field registry_register_request_fields[] = {
      .flags = MSG_NULLABLE,
      .offset = offsetof(Registry__RegisterRequest, ttl_s),
      .quantifier = offsetof(Registry__RegisterRequest, has_ttl_s),
-     .rule = &registry_register_request_ttl_s_rule},
+     .rule = &registry_register_request__ttl_s_rule},
 };
 
 const struct msg_def registry_register_request_def = {
@@ -178,17 +178,17 @@ const struct msg_def registry_register_request_def = {
     .open = true,
 };
 
-static const struct msg_rule registry_register_response_assigned_port_rule = {
+static const struct msg_rule registry_register_response__assigned_port_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_register_response_ttl_s_rule = {
+static const struct msg_rule registry_register_response__ttl_s_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_register_response_epoch_rule = {
+static const struct msg_rule registry_register_response__epoch_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -208,7 +208,7 @@ static const struct msg_field registry_register_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__RegisterResponse, assigned_port),
      .quantifier = offsetof(Registry__RegisterResponse, has_assigned_port),
-     .rule = &registry_register_response_assigned_port_rule},
+     .rule = &registry_register_response__assigned_port_rule},
     {.json = "registration_id",
      .number = 3,
      .kind = MSG_STR,
@@ -233,14 +233,14 @@ static const struct msg_field registry_register_response_fields[] = {
      .card = MSG_ONE,
      .offset = offsetof(Registry__RegisterResponse, ttl_s),
      .quantifier = offsetof(Registry__RegisterResponse, has_ttl_s),
-     .rule = &registry_register_response_ttl_s_rule},
+     .rule = &registry_register_response__ttl_s_rule},
     {.json = "epoch",
      .number = 7,
      .kind = MSG_I64,
      .card = MSG_ONE,
      .offset = offsetof(Registry__RegisterResponse, epoch),
      .quantifier = offsetof(Registry__RegisterResponse, has_epoch),
-     .rule = &registry_register_response_epoch_rule},
+     .rule = &registry_register_response__epoch_rule},
 };
 
 const struct msg_def registry_register_response_def = {
@@ -252,12 +252,12 @@ const struct msg_def registry_register_response_def = {
                    sizeof registry_register_response_fields[0],
 };
 
-static const struct msg_rule registry_unregister_request_port_rule = {
+static const struct msg_rule registry_unregister_request__port_rule = {
     .min = 1,
     .max = 65535,
 };
 
-static const struct msg_rule registry_unregister_request_registration_id_rule = {
+static const struct msg_rule registry_unregister_request__registration_id_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .min_size = 1,
@@ -272,14 +272,14 @@ static const struct msg_field registry_unregister_request_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__UnregisterRequest, port),
      .quantifier = offsetof(Registry__UnregisterRequest, has_port),
-     .rule = &registry_unregister_request_port_rule},
+     .rule = &registry_unregister_request__port_rule},
     {.json = "registration_id",
      .number = 2,
      .kind = MSG_STR,
      .card = MSG_ONE,
      .flags = MSG_REQUIRED | MSG_SECRET,
      .offset = offsetof(Registry__UnregisterRequest, registration_id),
-     .rule = &registry_unregister_request_registration_id_rule},
+     .rule = &registry_unregister_request__registration_id_rule},
 };
 
 const struct msg_def registry_unregister_request_def = {
@@ -291,7 +291,7 @@ const struct msg_def registry_unregister_request_def = {
                    sizeof registry_unregister_request_fields[0],
 };
 
-static const struct msg_rule registry_unregister_response_freed_port_rule = {
+static const struct msg_rule registry_unregister_response__freed_port_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -317,7 +317,7 @@ static const struct msg_field registry_unregister_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__UnregisterResponse, freed_port),
      .quantifier = offsetof(Registry__UnregisterResponse, has_freed_port),
-     .rule = &registry_unregister_response_freed_port_rule},
+     .rule = &registry_unregister_response__freed_port_rule},
 };
 
 const struct msg_def registry_unregister_response_def = {
@@ -329,18 +329,18 @@ const struct msg_def registry_unregister_response_def = {
                    sizeof registry_unregister_response_fields[0],
 };
 
-static const struct msg_rule registry_heartbeat_request_port_rule = {
+static const struct msg_rule registry_heartbeat_request__port_rule = {
     .min = 1,
     .max = 65535,
 };
 
-static const struct msg_rule registry_heartbeat_request_registration_id_rule = {
+static const struct msg_rule registry_heartbeat_request__registration_id_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 128,
 };
 
-static const struct msg_rule registry_heartbeat_request_epoch_rule = {
+static const struct msg_rule registry_heartbeat_request__epoch_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -353,14 +353,14 @@ static const struct msg_field registry_heartbeat_request_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__HeartbeatRequest, port),
      .quantifier = offsetof(Registry__HeartbeatRequest, has_port),
-     .rule = &registry_heartbeat_request_port_rule},
+     .rule = &registry_heartbeat_request__port_rule},
     {.json = "registration_id",
      .number = 2,
      .kind = MSG_STR,
      .card = MSG_ONE,
      .flags = MSG_SECRET,
      .offset = offsetof(Registry__HeartbeatRequest, registration_id),
-     .rule = &registry_heartbeat_request_registration_id_rule},
+     .rule = &registry_heartbeat_request__registration_id_rule},
     {.json = "epoch",
      .number = 3,
      .kind = MSG_I64,
@@ -368,7 +368,7 @@ static const struct msg_field registry_heartbeat_request_fields[] = {
      .flags = MSG_NULLABLE,
      .offset = offsetof(Registry__HeartbeatRequest, epoch),
      .quantifier = offsetof(Registry__HeartbeatRequest, has_epoch),
-     .rule = &registry_heartbeat_request_epoch_rule},
+     .rule = &registry_heartbeat_request__epoch_rule},
 };
 
 const struct msg_def registry_heartbeat_request_def = {
@@ -381,12 +381,12 @@ const struct msg_def registry_heartbeat_request_def = {
     .open = true,
 };
 
-static const struct msg_rule registry_heartbeat_response_port_rule = {
+static const struct msg_rule registry_heartbeat_response__port_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_heartbeat_response_ttl_s_rule = {
+static const struct msg_rule registry_heartbeat_response__ttl_s_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -406,7 +406,7 @@ static const struct msg_field registry_heartbeat_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__HeartbeatResponse, port),
      .quantifier = offsetof(Registry__HeartbeatResponse, has_port),
-     .rule = &registry_heartbeat_response_port_rule},
+     .rule = &registry_heartbeat_response__port_rule},
     {.json = "message",
      .number = 3,
      .kind = MSG_STR,
@@ -431,7 +431,7 @@ static const struct msg_field registry_heartbeat_response_fields[] = {
      .card = MSG_ONE,
      .offset = offsetof(Registry__HeartbeatResponse, ttl_s),
      .quantifier = offsetof(Registry__HeartbeatResponse, has_ttl_s),
-     .rule = &registry_heartbeat_response_ttl_s_rule},
+     .rule = &registry_heartbeat_response__ttl_s_rule},
 };
 
 const struct msg_def registry_heartbeat_response_def = {
@@ -443,17 +443,17 @@ const struct msg_def registry_heartbeat_response_def = {
                    sizeof registry_heartbeat_response_fields[0],
 };
 
-static const struct msg_rule registry_registration_port_rule = {
+static const struct msg_rule registry_registration__port_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_registration_process_id_rule = {
+static const struct msg_rule registry_registration__process_id_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule registry_registration_epoch_rule = {
+static const struct msg_rule registry_registration__epoch_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -466,7 +466,7 @@ static const struct msg_field registry_registration_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__Registration, port),
      .quantifier = offsetof(Registry__Registration, has_port),
-     .rule = &registry_registration_port_rule},
+     .rule = &registry_registration__port_rule},
     {.json = "app_name",
      .number = 2,
      .kind = MSG_STR,
@@ -492,7 +492,7 @@ static const struct msg_field registry_registration_fields[] = {
      .flags = MSG_NULLABLE | MSG_EMIT_ALWAYS,
      .offset = offsetof(Registry__Registration, process_id),
      .quantifier = offsetof(Registry__Registration, has_process_id),
-     .rule = &registry_registration_process_id_rule},
+     .rule = &registry_registration__process_id_rule},
     {.json = "process_alive",
      .number = 6,
      .kind = MSG_BOOL,
@@ -546,7 +546,7 @@ static const struct msg_field registry_registration_fields[] = {
      .card = MSG_ONE,
      .offset = offsetof(Registry__Registration, epoch),
      .quantifier = offsetof(Registry__Registration, has_epoch),
-     .rule = &registry_registration_epoch_rule},
+     .rule = &registry_registration__epoch_rule},
 };
 
 const struct msg_def registry_registration_def = {
@@ -564,7 +564,7 @@ const struct msg_def registry_list_request_def = {
     .size = sizeof(Registry__ListRequest),
 };
 
-static const struct msg_rule registry_list_response_count_rule = {
+static const struct msg_rule registry_list_response__count_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -590,7 +590,7 @@ static const struct msg_field registry_list_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__ListResponse, count),
      .quantifier = offsetof(Registry__ListResponse, has_count),
-     .rule = &registry_list_response_count_rule},
+     .rule = &registry_list_response__count_rule},
     {.json = "registrations",
      .number = 4,
      .kind = MSG_MSG,
@@ -609,7 +609,7 @@ const struct msg_def registry_list_response_def = {
                    sizeof registry_list_response_fields[0],
 };
 
-static const struct msg_rule registry_resolve_request_model_name_rule = {
+static const struct msg_rule registry_resolve_request__model_name_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .min_size = 1,
@@ -623,7 +623,7 @@ static const struct msg_field registry_resolve_request_fields[] = {
      .card = MSG_ONE,
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__ResolveRequest, model_name),
-     .rule = &registry_resolve_request_model_name_rule},
+     .rule = &registry_resolve_request__model_name_rule},
 };
 
 const struct msg_def registry_resolve_request_def = {
@@ -635,7 +635,7 @@ const struct msg_def registry_resolve_request_def = {
                    sizeof registry_resolve_request_fields[0],
 };
 
-static const struct msg_rule registry_resolve_response_revision_rule = {
+static const struct msg_rule registry_resolve_response__revision_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -648,7 +648,7 @@ static const struct msg_field registry_resolve_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__ResolveResponse, revision),
      .quantifier = offsetof(Registry__ResolveResponse, has_revision),
-     .rule = &registry_resolve_response_revision_rule},
+     .rule = &registry_resolve_response__revision_rule},
     {.json = "instances",
      .number = 2,
      .kind = MSG_MSG,
@@ -667,13 +667,13 @@ const struct msg_def registry_resolve_response_def = {
                    sizeof registry_resolve_response_fields[0],
 };
 
-static const struct msg_rule registry_watch_request_model_name_rule = {
+static const struct msg_rule registry_watch_request__model_name_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 64,
 };
 
-static const struct msg_rule registry_watch_request_after_revision_rule = {
+static const struct msg_rule registry_watch_request__after_revision_rule = {
     .min = 0,
     .max = 9007199254740991,
 };
@@ -684,7 +684,7 @@ static const struct msg_field registry_watch_request_fields[] = {
      .kind = MSG_STR,
      .card = MSG_ONE,
      .offset = offsetof(Registry__WatchRequest, model_name),
-     .rule = &registry_watch_request_model_name_rule},
+     .rule = &registry_watch_request__model_name_rule},
     {.json = "after_revision",
      .number = 2,
      .kind = MSG_I64,
@@ -692,7 +692,7 @@ static const struct msg_field registry_watch_request_fields[] = {
      .flags = MSG_NULLABLE,
      .offset = offsetof(Registry__WatchRequest, after_revision),
      .quantifier = offsetof(Registry__WatchRequest, has_after_revision),
-     .rule = &registry_watch_request_after_revision_rule},
+     .rule = &registry_watch_request__after_revision_rule},
 };
 
 const struct msg_def registry_watch_request_def = {
@@ -704,7 +704,7 @@ const struct msg_def registry_watch_request_def = {
                    sizeof registry_watch_request_fields[0],
 };
 
-static const struct msg_rule registry_watch_event_revision_rule = {
+static const struct msg_rule registry_watch_event__revision_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -717,7 +717,7 @@ static const struct msg_field registry_watch_event_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Registry__WatchEvent, revision),
      .quantifier = offsetof(Registry__WatchEvent, has_revision),
-     .rule = &registry_watch_event_revision_rule},
+     .rule = &registry_watch_event__revision_rule},
     {.json = "kind",
      .number = 2,
      .kind = MSG_ENUM,

@@ -4,12 +4,12 @@
 
 #include "runtime_msg.h"
 
-static const struct msg_rule runtime_value_floats_rule = {
+static const struct msg_rule runtime_value__floats_rule = {
     .min = 0,
     .max = 0,
 };
 
-static const struct msg_rule runtime_value_strings_rule = {
+static const struct msg_rule runtime_value__strings_rule = {
     .min = 0,
     .max = 0,
 };
@@ -44,7 +44,7 @@ static const struct msg_field runtime_value_fields[] = {
      .offset = offsetof(Runtime__Value, floats),
      .quantifier = offsetof(Runtime__Value, kind_case),
      .sub = &runtime_float_list_def,
-     .rule = &runtime_value_floats_rule},
+     .rule = &runtime_value__floats_rule},
     {.json = "strings",
      .number = 5,
      .kind = MSG_MSG,
@@ -53,7 +53,7 @@ static const struct msg_field runtime_value_fields[] = {
      .offset = offsetof(Runtime__Value, strings),
      .quantifier = offsetof(Runtime__Value, kind_case),
      .sub = &runtime_string_list_def,
-     .rule = &runtime_value_strings_rule},
+     .rule = &runtime_value__strings_rule},
     {.json = "blob",
      .number = 6,
      .kind = MSG_BYTES,
@@ -149,7 +149,7 @@ const struct msg_def runtime_capabilities_request_def = {
     .size = sizeof(Runtime__CapabilitiesRequest),
 };
 
-static const struct msg_field runtime_capability_output_schema_entry_fields[] = {
+static const struct msg_field runtime_capability__output_schema_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -162,13 +162,13 @@ static const struct msg_field runtime_capability_output_schema_entry_fields[] = 
      .offset = offsetof(Runtime__Capability__OutputSchemaEntry, value)},
 };
 
-static const struct msg_def runtime_capability_output_schema_entry_def = {
+static const struct msg_def runtime_capability__output_schema_entry_def = {
     .name = "specserve.runtime.v1.Capability.OutputSchemaEntry",
     .descriptor = &runtime__capability__output_schema_entry__descriptor,
     .size = sizeof(Runtime__Capability__OutputSchemaEntry),
-    .fields = runtime_capability_output_schema_entry_fields,
-    .field_count = sizeof runtime_capability_output_schema_entry_fields /
-                   sizeof runtime_capability_output_schema_entry_fields[0],
+    .fields = runtime_capability__output_schema_entry_fields,
+    .field_count = sizeof runtime_capability__output_schema_entry_fields /
+                   sizeof runtime_capability__output_schema_entry_fields[0],
 };
 
 static const struct msg_field runtime_capability_fields[] = {
@@ -190,7 +190,7 @@ static const struct msg_field runtime_capability_fields[] = {
      .card = MSG_MAP,
      .offset = offsetof(Runtime__Capability, output_schema),
      .quantifier = offsetof(Runtime__Capability, n_output_schema),
-     .sub = &runtime_capability_output_schema_entry_def},
+     .sub = &runtime_capability__output_schema_entry_def},
     {.json = "description",
      .number = 4,
      .kind = MSG_STR,
@@ -316,12 +316,12 @@ const struct msg_def runtime_reliable_range_def = {
                    sizeof runtime_reliable_range_fields[0],
 };
 
-static const struct msg_rule runtime_property_range_training_samples_rule = {
+static const struct msg_rule runtime_property_range__training_samples_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_field runtime_property_range_validation_metrics_entry_fields[] = {
+static const struct msg_field runtime_property_range__validation_metrics_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -335,13 +335,13 @@ static const struct msg_field runtime_property_range_validation_metrics_entry_fi
      .sub = &runtime_value_def},
 };
 
-static const struct msg_def runtime_property_range_validation_metrics_entry_def = {
+static const struct msg_def runtime_property_range__validation_metrics_entry_def = {
     .name = "specserve.runtime.v1.PropertyRange.ValidationMetricsEntry",
     .descriptor = &runtime__property_range__validation_metrics_entry__descriptor,
     .size = sizeof(Runtime__PropertyRange__ValidationMetricsEntry),
-    .fields = runtime_property_range_validation_metrics_entry_fields,
-    .field_count = sizeof runtime_property_range_validation_metrics_entry_fields /
-                   sizeof runtime_property_range_validation_metrics_entry_fields[0],
+    .fields = runtime_property_range__validation_metrics_entry_fields,
+    .field_count = sizeof runtime_property_range__validation_metrics_entry_fields /
+                   sizeof runtime_property_range__validation_metrics_entry_fields[0],
 };
 
 static const struct msg_field runtime_property_range_fields[] = {
@@ -378,14 +378,14 @@ static const struct msg_field runtime_property_range_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Runtime__PropertyRange, training_samples),
      .quantifier = offsetof(Runtime__PropertyRange, has_training_samples),
-     .rule = &runtime_property_range_training_samples_rule},
+     .rule = &runtime_property_range__training_samples_rule},
     {.json = "validation_metrics",
      .number = 6,
      .kind = MSG_MSG,
      .card = MSG_MAP,
      .offset = offsetof(Runtime__PropertyRange, validation_metrics),
      .quantifier = offsetof(Runtime__PropertyRange, n_validation_metrics),
-     .sub = &runtime_property_range_validation_metrics_entry_def},
+     .sub = &runtime_property_range__validation_metrics_entry_def},
 };
 
 const struct msg_def runtime_property_range_def = {
@@ -421,7 +421,7 @@ const struct msg_def runtime_chemical_scope_def = {
                    sizeof runtime_chemical_scope_fields[0],
 };
 
-static const struct msg_field runtime_acceptable_ranges_response_property_ranges_entry_fields[] = {
+static const struct msg_field runtime_acceptable_ranges_response__property_ranges_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -435,13 +435,13 @@ static const struct msg_field runtime_acceptable_ranges_response_property_ranges
      .sub = &runtime_property_range_def},
 };
 
-static const struct msg_def runtime_acceptable_ranges_response_property_ranges_entry_def = {
+static const struct msg_def runtime_acceptable_ranges_response__property_ranges_entry_def = {
     .name = "specserve.runtime.v1.AcceptableRangesResponse.PropertyRangesEntry",
     .descriptor = &runtime__acceptable_ranges_response__property_ranges_entry__descriptor,
     .size = sizeof(Runtime__AcceptableRangesResponse__PropertyRangesEntry),
-    .fields = runtime_acceptable_ranges_response_property_ranges_entry_fields,
-    .field_count = sizeof runtime_acceptable_ranges_response_property_ranges_entry_fields /
-                   sizeof runtime_acceptable_ranges_response_property_ranges_entry_fields[0],
+    .fields = runtime_acceptable_ranges_response__property_ranges_entry_fields,
+    .field_count = sizeof runtime_acceptable_ranges_response__property_ranges_entry_fields /
+                   sizeof runtime_acceptable_ranges_response__property_ranges_entry_fields[0],
 };
 
 static const struct msg_field runtime_acceptable_ranges_response_fields[] = {
@@ -469,7 +469,7 @@ static const struct msg_field runtime_acceptable_ranges_response_fields[] = {
      .card = MSG_MAP,
      .offset = offsetof(Runtime__AcceptableRangesResponse, property_ranges),
      .quantifier = offsetof(Runtime__AcceptableRangesResponse, n_property_ranges),
-     .sub = &runtime_acceptable_ranges_response_property_ranges_entry_def},
+     .sub = &runtime_acceptable_ranges_response__property_ranges_entry_def},
     {.json = "chemical_scope",
      .number = 5,
      .kind = MSG_MSG,
@@ -494,13 +494,13 @@ const struct msg_def runtime_acceptable_ranges_response_def = {
                    sizeof runtime_acceptable_ranges_response_fields[0],
 };
 
-static const struct msg_rule runtime_predict_request_input_type_rule = {
+static const struct msg_rule runtime_predict_request__input_type_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 64,
 };
 
-static const struct msg_field runtime_predict_request_data_entry_fields[] = {
+static const struct msg_field runtime_predict_request__data_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -514,16 +514,16 @@ static const struct msg_field runtime_predict_request_data_entry_fields[] = {
      .sub = &runtime_value_def},
 };
 
-static const struct msg_def runtime_predict_request_data_entry_def = {
+static const struct msg_def runtime_predict_request__data_entry_def = {
     .name = "specserve.runtime.v1.PredictRequest.DataEntry",
     .descriptor = &runtime__predict_request__data_entry__descriptor,
     .size = sizeof(Runtime__PredictRequest__DataEntry),
-    .fields = runtime_predict_request_data_entry_fields,
-    .field_count = sizeof runtime_predict_request_data_entry_fields /
-                   sizeof runtime_predict_request_data_entry_fields[0],
+    .fields = runtime_predict_request__data_entry_fields,
+    .field_count = sizeof runtime_predict_request__data_entry_fields /
+                   sizeof runtime_predict_request__data_entry_fields[0],
 };
 
-static const struct msg_rule runtime_predict_request_data_rule = {
+static const struct msg_rule runtime_predict_request__data_rule = {
     .min = (double)NAN,
     .max = (double)NAN,
     .max_size = 256,
@@ -536,7 +536,7 @@ static const struct msg_field runtime_predict_request_fields[] = {
      .card = MSG_ONE,
      .flags = MSG_REQUIRED,
      .offset = offsetof(Runtime__PredictRequest, input_type),
-     .rule = &runtime_predict_request_input_type_rule},
+     .rule = &runtime_predict_request__input_type_rule},
     {.json = "data",
      .number = 2,
      .kind = MSG_MSG,
@@ -544,8 +544,8 @@ static const struct msg_field runtime_predict_request_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Runtime__PredictRequest, data),
      .quantifier = offsetof(Runtime__PredictRequest, n_data),
-     .sub = &runtime_predict_request_data_entry_def,
-     .rule = &runtime_predict_request_data_rule},
+     .sub = &runtime_predict_request__data_entry_def,
+     .rule = &runtime_predict_request__data_rule},
 };
 
 const struct msg_def runtime_predict_request_def = {
@@ -557,7 +557,7 @@ const struct msg_def runtime_predict_request_def = {
                    sizeof runtime_predict_request_fields[0],
 };
 
-static const struct msg_field runtime_predict_response_results_entry_fields[] = {
+static const struct msg_field runtime_predict_response__results_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -571,13 +571,13 @@ static const struct msg_field runtime_predict_response_results_entry_fields[] = 
      .sub = &runtime_value_def},
 };
 
-static const struct msg_def runtime_predict_response_results_entry_def = {
+static const struct msg_def runtime_predict_response__results_entry_def = {
     .name = "specserve.runtime.v1.PredictResponse.ResultsEntry",
     .descriptor = &runtime__predict_response__results_entry__descriptor,
     .size = sizeof(Runtime__PredictResponse__ResultsEntry),
-    .fields = runtime_predict_response_results_entry_fields,
-    .field_count = sizeof runtime_predict_response_results_entry_fields /
-                   sizeof runtime_predict_response_results_entry_fields[0],
+    .fields = runtime_predict_response__results_entry_fields,
+    .field_count = sizeof runtime_predict_response__results_entry_fields /
+                   sizeof runtime_predict_response__results_entry_fields[0],
 };
 
 static const struct msg_field runtime_predict_response_fields[] = {
@@ -600,7 +600,7 @@ static const struct msg_field runtime_predict_response_fields[] = {
      .card = MSG_MAP,
      .offset = offsetof(Runtime__PredictResponse, results),
      .quantifier = offsetof(Runtime__PredictResponse, n_results),
-     .sub = &runtime_predict_response_results_entry_def},
+     .sub = &runtime_predict_response__results_entry_def},
     {.json = "computation_time_ms",
      .number = 4,
      .kind = MSG_F64,
@@ -720,27 +720,27 @@ const struct msg_def runtime_metrics_request_def = {
     .size = sizeof(Runtime__MetricsRequest),
 };
 
-static const struct msg_rule runtime_metrics_response_requests_served_rule = {
+static const struct msg_rule runtime_metrics_response__requests_served_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule runtime_metrics_response_requests_declined_rule = {
+static const struct msg_rule runtime_metrics_response__requests_declined_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule runtime_metrics_response_requests_failed_rule = {
+static const struct msg_rule runtime_metrics_response__requests_failed_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule runtime_metrics_response_requests_running_rule = {
+static const struct msg_rule runtime_metrics_response__requests_running_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
 
-static const struct msg_rule runtime_metrics_response_requests_waiting_rule = {
+static const struct msg_rule runtime_metrics_response__requests_waiting_rule = {
     .min = -9007199254740991,
     .max = 9007199254740991,
 };
@@ -760,7 +760,7 @@ static const struct msg_field runtime_metrics_response_fields[] = {
      .flags = MSG_REQUIRED,
      .offset = offsetof(Runtime__MetricsResponse, requests_served),
      .quantifier = offsetof(Runtime__MetricsResponse, has_requests_served),
-     .rule = &runtime_metrics_response_requests_served_rule},
+     .rule = &runtime_metrics_response__requests_served_rule},
     {.json = "avg_latency_ms",
      .number = 3,
      .kind = MSG_F64,
@@ -780,28 +780,28 @@ static const struct msg_field runtime_metrics_response_fields[] = {
      .card = MSG_ONE,
      .offset = offsetof(Runtime__MetricsResponse, requests_declined),
      .quantifier = offsetof(Runtime__MetricsResponse, has_requests_declined),
-     .rule = &runtime_metrics_response_requests_declined_rule},
+     .rule = &runtime_metrics_response__requests_declined_rule},
     {.json = "requests_failed",
      .number = 6,
      .kind = MSG_I64,
      .card = MSG_ONE,
      .offset = offsetof(Runtime__MetricsResponse, requests_failed),
      .quantifier = offsetof(Runtime__MetricsResponse, has_requests_failed),
-     .rule = &runtime_metrics_response_requests_failed_rule},
+     .rule = &runtime_metrics_response__requests_failed_rule},
     {.json = "requests_running",
      .number = 7,
      .kind = MSG_I64,
      .card = MSG_ONE,
      .offset = offsetof(Runtime__MetricsResponse, requests_running),
      .quantifier = offsetof(Runtime__MetricsResponse, has_requests_running),
-     .rule = &runtime_metrics_response_requests_running_rule},
+     .rule = &runtime_metrics_response__requests_running_rule},
     {.json = "requests_waiting",
      .number = 8,
      .kind = MSG_I64,
      .card = MSG_ONE,
      .offset = offsetof(Runtime__MetricsResponse, requests_waiting),
      .quantifier = offsetof(Runtime__MetricsResponse, has_requests_waiting),
-     .rule = &runtime_metrics_response_requests_waiting_rule},
+     .rule = &runtime_metrics_response__requests_waiting_rule},
 };
 
 const struct msg_def runtime_metrics_response_def = {
@@ -849,7 +849,7 @@ const struct msg_def runtime_test_examples_request_def = {
     .size = sizeof(Runtime__TestExamplesRequest),
 };
 
-static const struct msg_field runtime_example_data_entry_fields[] = {
+static const struct msg_field runtime_example__data_entry_fields[] = {
     {.json = "key",
      .number = 1,
      .kind = MSG_STR,
@@ -863,13 +863,13 @@ static const struct msg_field runtime_example_data_entry_fields[] = {
      .sub = &runtime_value_def},
 };
 
-static const struct msg_def runtime_example_data_entry_def = {
+static const struct msg_def runtime_example__data_entry_def = {
     .name = "specserve.runtime.v1.Example.DataEntry",
     .descriptor = &runtime__example__data_entry__descriptor,
     .size = sizeof(Runtime__Example__DataEntry),
-    .fields = runtime_example_data_entry_fields,
-    .field_count = sizeof runtime_example_data_entry_fields /
-                   sizeof runtime_example_data_entry_fields[0],
+    .fields = runtime_example__data_entry_fields,
+    .field_count = sizeof runtime_example__data_entry_fields /
+                   sizeof runtime_example__data_entry_fields[0],
 };
 
 static const struct msg_field runtime_example_fields[] = {
@@ -890,7 +890,7 @@ static const struct msg_field runtime_example_fields[] = {
      .card = MSG_MAP,
      .offset = offsetof(Runtime__Example, data),
      .quantifier = offsetof(Runtime__Example, n_data),
-     .sub = &runtime_example_data_entry_def},
+     .sub = &runtime_example__data_entry_def},
     {.json = "description",
      .number = 4,
      .kind = MSG_STR,
