@@ -133,6 +133,16 @@ const struct doc_node *doc_get(const struct doc_node *map, const char *key);
 /* The node at a dotted path, "spec.info.license", or NULL. */
 const struct doc_node *doc_at(const struct doc_node *root, const char *path);
 
+/* The node at a JSON pointer, "/spec/examples/3", "" = the root; or NULL. */
+const struct doc_node *doc_find(const struct doc_node *root,
+                                const char *pointer);
+
+/* "<pointer>/<key>" in the arena, the key escaped; "" when memory is out. */
+const char *doc_pointer_key(struct arena *arena, const char *pointer,
+                            const char *key);
+const char *doc_pointer_index(struct arena *arena, const char *pointer,
+                              size_t index);
+
 /* Scalars with a default for absent or other types. */
 const char *doc_string(const struct doc_node *node, const char *otherwise);
 double doc_number(const struct doc_node *node, double otherwise);

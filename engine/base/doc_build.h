@@ -64,10 +64,4 @@ void doc_build_warn(struct doc_build *build, struct doc_place place,
                     const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Appends "/key" to a JSON pointer in the arena; "" when memory is out. */
-const char *doc_pointer_key(struct arena *arena, const char *pointer,
-                            const char *key);
-const char *doc_pointer_index(struct arena *arena, const char *pointer,
-                              size_t index);
-
 #endif

@@ -2,10 +2,10 @@
  * Doc tree: reading a loaded tree, naming its places, writing it as JSON.
  */
 #include "doc_build.h"
+#include "num.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +37,43 @@ const struct doc_node *doc_at(const struct doc_node *root, const char *path)
         if (!path[size])
             break;
         path += size + 1;
+    }
+    return root;
+}
+
+/* Does the escaped pointer segment of `size` bytes spell `key`? */
+static bool spells(const char *segment, size_t size, const char *key)
+{
+    for (size_t i = 0; i < size; i++, key++) {
+        char byte = segment[i];
+
+        if (byte == '~' && i + 1 < size)
+            byte = segment[++i] == '1' ? '/' : '~';
+        if (byte != *key)
+            return false;
+    }
+    return !*key;
+}
+
+static const struct doc_node *child(const struct doc_node *node,
+                                    const char *segment, size_t size)
+{
+    if (node->type == DOC_LIST)
+        return doc_item(node, strtoul(segment, NULL, 10));
+    for (size_t i = 0; node->type == DOC_MAP && i < node->size; i++)
+        if (spells(segment, size, node->entries[i].key))
+            return node->entries[i].value;
+    return NULL;
+}
+
+const struct doc_node *doc_find(const struct doc_node *root,
+                                const char *pointer)
+{
+    while (root && *pointer == '/') {
+        size_t size = strcspn(pointer + 1, "/");
+
+        root = child(root, pointer + 1, size);
+        pointer += size + 1;
     }
     return root;
 }
@@ -132,26 +169,16 @@ static void write_string(const char *text, struct buf *out)
     buf_char(out, '"');
 }
 
-/* The fewest digits that read back as the same double; at most 17. */
-static void write_number(double number, struct buf *out)
-{
-    char text[32];
-    int digits = 15;
-
-    do
-        (void)snprintf(text, sizeof text, "%.*g", digits, number);
-    while (strtod(text, NULL) != number && ++digits <= 17);
-    buf_string(out, text);
-}
-
 static void write_scalar(const struct doc_node *node, struct buf *out)
 {
+    char text[NUM_TEXT_MAX];
+
     if (node->type == DOC_STRING)
         write_string(node->text, out);
     else if (node->type == DOC_INT)
         buf_printf(out, "%" PRId64, node->integer);
     else if (node->type == DOC_NUMBER)
-        write_number(node->number, out);
+        buf_append(out, text, num_print_double(node->number, text));
     else if (node->type == DOC_BOOL)
         buf_string(out, node->boolean ? "true" : "false");
     else

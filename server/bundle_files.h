@@ -1,0 +1,42 @@
+/*
+ * Bundle files: opens what a bundle names, and nothing else.
+ *
+ * A name is resolved by the kernel beneath the bundle's folder (openat2 with
+ * RESOLVE_BENEATH, no links of any kind), then the open file is looked at: a
+ * regular file with one link. The name is never compared with patterns, since
+ * such a check has always missed one form. '~', '$' and '%' mean themselves.
+ *
+ * Threads: any.
+ */
+#ifndef SERVER_BUNDLE_FILES_H
+#define SERVER_BUNDLE_FILES_H
+
+#include <stddef.h>
+
+#include "arena.h"
+#include "error.h"
+
+/* The folder, to open files beneath; -1: ERR_FILE_MISSING. */
+int bundle_dir_open(const char *dir, struct error *err);
+
+/*
+ * Opens `name` beneath the folder for reading and returns its descriptor; -1:
+ *   ERR_FILE_MISSING  not there, or not readable
+ *   ERR_FILE_INVALID  leads outside, through a link, has another link, or is
+ *                     no regular file; never blocks on a pipe
+ * The sentence starts with the name.
+ */
+int bundle_file_open(int dir, const char *name, struct error *err);
+
+/*
+ * Reads the whole file into `arena`, NUL-terminated. NULL as above, and
+ * ERR_FILE_INVALID when it has more than `max` bytes.
+ */
+char *bundle_file_read(int dir, const char *name, size_t max,
+                       struct arena *arena, size_t *size, struct error *err);
+
+/* The same for a file named by the caller: any path, but no pipe or device. */
+char *bundle_path_read(const char *path, size_t max, struct arena *arena,
+                       size_t *size, struct error *err);
+
+#endif
