@@ -1,0 +1,2 @@
+# The vocabulary of engine/base, and what stands behind the doors.
+unit_test(num SOURCES unit/test_num.c LIBS base)
