@@ -35,6 +35,8 @@ struct level {
     const ProtobufCMessageDescriptor *descriptor;
     const uint8_t *end;
     size_t fields;
+    uint64_t memory; /* of the whole scan when this level was opened */
+    uint64_t seen;   /* single messages that came, by field index modulo 64 */
 };
 
 struct scan {
@@ -227,6 +229,26 @@ static uint64_t field_memory(const struct level *level,
     return memory + packed_memory(known, field);
 }
 
+/*
+ * A single message that comes again is merged with what came before, and the
+ * lists in it are copied each time, so n times cost n^2. Charging all of the
+ * level once more doubles the bill with each repetition: a few are affordable,
+ * thousands are not.
+ */
+static void charge_merge(struct scan *scan,
+                         const ProtobufCFieldDescriptor *known)
+{
+    struct level *level = top(scan);
+    uint64_t bit = 1ULL << ((known - level->descriptor->fields) % 64);
+
+    if (known->type != PROTOBUF_C_TYPE_MESSAGE ||
+        known->label == PROTOBUF_C_LABEL_REPEATED)
+        return;
+    if (level->seen & bit)
+        scan->memory += scan->memory - level->memory;
+    level->seen |= bit;
+}
+
 static bool count_field(struct scan *scan,
                         const ProtobufCFieldDescriptor *known,
                         const struct field *field, struct error *err)
@@ -235,6 +257,8 @@ static bool count_field(struct scan *scan,
     if (++scan->fields > WIRE_MAX_FIELDS)
         return refuse(scan, err, "more than 2000000 fields");
     scan->memory += field_memory(top(scan), known, field);
+    if (known)
+        charge_merge(scan, known);
     if (scan->memory > scan->memory_limit)
         return refuse(scan, err, "too much memory needed");
     return true;
@@ -259,8 +283,9 @@ static bool enter(struct scan *scan,
 {
     if (scan->depth == WIRE_MAX_DEPTH)
         return refuse(scan, err, "more than 64 nested messages");
-    scan->levels[scan->depth++] =
-        (struct level){.descriptor = descriptor, .end = scan->at + size};
+    scan->levels[scan->depth++] = (struct level){.descriptor = descriptor,
+                                                 .end = scan->at + size,
+                                                 .memory = scan->memory};
     return true;
 }
 
