@@ -1,0 +1,259 @@
+/*
+ * Pipeline: builds the steps of a bundle and walks a request through them.
+ *
+ * Building resolves every name once; what is left for a request is a walk over
+ * arrays. What a step may use while it is built is in pipeline/build.c, while
+ * it runs in pipeline/call.c.
+ */
+#include "pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/step.h"
+
+static const struct step_type *const step_types[] = {
+#define STEP(name) &step_##name,
+#include "pipeline.def"
+#undef STEP
+};
+
+struct pipeline_worker {
+    const struct pipeline *pipeline;
+    struct eng_run *run;
+    struct eng_tensor *outputs; /* per model output */
+    struct arena scratch;
+};
+
+static const struct step_type *find_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof(step_types) / sizeof(step_types[0]); i++) {
+        if (strcmp(step_types[i]->name, name) == 0)
+            return step_types[i];
+    }
+    return NULL;
+}
+
+/* ---- building ---- */
+
+static bool open_step(struct step_build *build, const struct bundle_step *step,
+                      enum step_stage stage, struct error *err)
+{
+    struct pipeline *pipeline = build->pipeline;
+    struct pipeline_step *made = &pipeline->steps[pipeline->step_count];
+    const struct step_type *type = find_type(step->type);
+
+    build->step = step;
+    if (!type)
+        return step_fail(build, err, "there is no step type '%s'", step->type);
+    if (type->stage != stage)
+        return step_fail(build, err, "'%s' belongs into %s", type->name,
+                         type->stage == STEP_PRE ? "preprocess"
+                                                 : "postprocess");
+    if (!type->open(build, &made->state, err))
+        return false;
+    made->type = type;
+    pipeline->step_count++;
+    return true;
+}
+
+static bool open_steps(struct step_build *build, struct error *err)
+{
+    struct pipeline *pipeline = build->pipeline;
+    const struct bundle_steps *pre = &pipeline->bundle->preprocess;
+    const struct bundle_steps *post = &pipeline->bundle->postprocess;
+
+    pipeline->steps = arena_zalloc(&pipeline->arena, pre->count + post->count,
+                                   sizeof(*pipeline->steps));
+    if (!pipeline->steps)
+        return call_no_memory(err);
+    for (size_t i = 0; i < pre->count; i++) {
+        if (!open_step(build, &pre->items[i], STEP_PRE, err))
+            return false;
+    }
+    pipeline->pre_count = pipeline->step_count;
+    for (size_t i = 0; i < post->count; i++) {
+        if (!open_step(build, &post->items[i], STEP_POST, err))
+            return false;
+    }
+    return true;
+}
+
+/* Rows one request may have: 1, or the batch size where a capability offers
+ * batches, which only texts can be. */
+static bool bind_rows(struct pipeline *pipeline, struct error *err)
+{
+    const struct srv_bundle *bundle = pipeline->bundle;
+    bool batch = false;
+
+    pipeline->rows_max = 1;
+    for (size_t i = 0; i < bundle->capability_count; i++)
+        batch = batch || bundle->capabilities[i].batch;
+    if (!batch)
+        return true;
+    for (size_t i = 0; i < bundle->signature.input_count; i++) {
+        const struct bundle_input *input = &bundle->signature.inputs[i];
+
+        if (input->type != BUNDLE_TEXT)
+            return fail(err, ERR_DOCUMENT_INVALID,
+                        "a capability says batch: true, but input '%s' is no "
+                        "text",
+                        input->name);
+    }
+    for (size_t i = 0; i < bundle->signature.output_count; i++) {
+        const struct bundle_output *output = &bundle->signature.outputs[i];
+
+        if (output->type != BUNDLE_FLOAT && output->type != BUNDLE_STRING)
+            return fail(err, ERR_DOCUMENT_INVALID,
+                        "a capability says batch: true, but output '%s' is "
+                        "neither float nor string",
+                        output->name);
+    }
+    if (bundle->serving.max_batch_size > 1)
+        pipeline->rows_max = (size_t)bundle->serving.max_batch_size;
+    return true;
+}
+
+static bool build_all(struct pipeline *pipeline, struct error *err)
+{
+    const struct bundle_signature *signature = &pipeline->bundle->signature;
+    struct step_build build = {.pipeline = pipeline};
+
+    build.feed_taken = arena_zalloc(&pipeline->arena,
+                                    eng_model_input_count(pipeline->model), 1);
+    build.result_taken =
+        arena_zalloc(&pipeline->arena, signature->output_count, 1);
+    if (!build.feed_taken || !build.result_taken)
+        return call_no_memory(err);
+    return bind_rows(pipeline, err) && open_steps(&build, err) &&
+           feeds_bind(&build, err) && collect_bind(&build, err);
+}
+
+struct pipeline *pipeline_open(const struct srv_bundle *bundle,
+                               struct eng_model *model, struct error *err)
+{
+    struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+    if (!pipeline) {
+        (void)call_no_memory(err);
+        return NULL;
+    }
+    arena_init(&pipeline->arena, 0);
+    pipeline->bundle = bundle;
+    pipeline->model = model;
+    if (build_all(pipeline, err))
+        return pipeline;
+    pipeline_close(pipeline);
+    return NULL;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    for (size_t i = 0; i < pipeline->step_count; i++) {
+        const struct pipeline_step *step = &pipeline->steps[i];
+
+        if (step->type->close)
+            step->type->close(step->state);
+    }
+    arena_release(&pipeline->arena);
+    free(pipeline);
+}
+
+/* ---- running ---- */
+
+struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
+                                            struct error *err)
+{
+    struct pipeline_worker *worker = calloc(1, sizeof(*worker));
+
+    if (!worker) {
+        (void)call_no_memory(err);
+        return NULL;
+    }
+    arena_init(&worker->scratch, 0);
+    worker->pipeline = pipeline;
+    worker->outputs = calloc(eng_model_output_count(pipeline->model),
+                             sizeof(*worker->outputs));
+    if (!worker->outputs)
+        (void)call_no_memory(err);
+    else
+        worker->run = eng_run_new(pipeline->model, err);
+    if (worker->run)
+        return worker;
+    pipeline_worker_free(worker);
+    return NULL;
+}
+
+void pipeline_worker_free(struct pipeline_worker *worker)
+{
+    if (!worker)
+        return;
+    eng_run_free(worker->run);
+    free(worker->outputs);
+    arena_release(&worker->scratch);
+    free(worker);
+}
+
+static bool apply_steps(struct pipeline_call *call, size_t first, size_t end,
+                        struct error *err)
+{
+    for (size_t i = first; i < end; i++) {
+        const struct pipeline_step *step = &call->pipeline->steps[i];
+
+        if (!step->type->apply(step->state, call, err))
+            return false;
+    }
+    return true;
+}
+
+/* The arrays of a call whose sizes the pipeline knows. */
+static bool prepare(struct pipeline_call *call, struct error *err)
+{
+    const struct pipeline *pipeline = call->pipeline;
+    const struct bundle_signature *signature = &pipeline->bundle->signature;
+
+    call->inputs = arena_zalloc(call->arena, signature->input_count,
+                                sizeof(*call->inputs));
+    call->feeds =
+        arena_zalloc(call->arena, eng_model_input_count(pipeline->model),
+                     sizeof(*call->feeds));
+    call->results = arena_zalloc(call->arena, signature->output_count,
+                                 sizeof(*call->results));
+    return (call->inputs && call->feeds && call->results) ||
+           call_no_memory(err);
+}
+
+/* The model runs between the two halves; it refuses what cannot be right, so
+ * a validation error of the engine is a fault of ours, not of the caller. */
+static bool execute(struct pipeline_worker *worker, struct pipeline_call *call,
+                    struct error *err)
+{
+    call->outputs = worker->outputs;
+    if (eng_run_execute(worker->run, call->feeds, worker->outputs,
+                        call->request->limits, err))
+        return true;
+    if (err->code == ERR_VALIDATION_ERROR)
+        err->code = ERR_INTERNAL;
+    return false;
+}
+
+bool pipeline_run(struct pipeline_worker *worker,
+                  const struct pipeline_request *request,
+                  struct pipeline_output *out, struct error *err)
+{
+    const struct pipeline *pipeline = worker->pipeline;
+    struct pipeline_call call = {.pipeline = pipeline,
+                                 .request = request,
+                                 .arena = request->arena,
+                                 .scratch = &worker->scratch,
+                                 .rows = 1};
+
+    return prepare(&call, err) && inputs_check(&call, err) &&
+           apply_steps(&call, 0, pipeline->pre_count, err) &&
+           feeds_fill(&call, err) && execute(worker, &call, err) &&
+           collect_results(&call, err) &&
+           apply_steps(&call, pipeline->pre_count, pipeline->step_count, err) &&
+           collect_values(&call, out, err);
+}

@@ -1,0 +1,133 @@
+/*
+ * Pipeline: from the values of a request to the results of a model.
+ *
+ *   check inputs -> preprocess steps -> eng_run_execute -> collect outputs
+ *                -> postprocess steps -> results, warnings
+ *
+ * The steps are those the bundle's ModelSpec lists (spec.pipeline), with the
+ * parameters its ModelService gives them (spec.steps.<name>); which types there
+ * are is server/pipeline.def. Everything is resolved once, in pipeline_open():
+ * a step type, parameter, tensor or output that does not exist is an error at
+ * load. The pipeline knows neither messages nor doors: values come in and go
+ * out as struct pipeline_value, which mirrors the wire's Value.
+ *
+ * Threads: a pipeline is immutable after pipeline_open() and shared; each
+ * worker belongs to one thread at a time.
+ */
+#ifndef SERVER_PIPELINE_H
+#define SERVER_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "bundle.h"
+#include "engine.h"
+#include "error.h"
+
+enum pipeline_kind {
+    PIPELINE_NONE, /* not set */
+    PIPELINE_NUMBER,
+    PIPELINE_BOOL,
+    PIPELINE_STRING,
+    PIPELINE_FLOATS,
+    PIPELINE_STRINGS,
+    PIPELINE_BYTES,
+    PIPELINE_JSON
+};
+
+/* A named value of a request or a result; owns nothing. */
+struct pipeline_value {
+    const char *name;
+    enum pipeline_kind kind;
+    union {
+        double number;
+        bool boolean;
+        const char *string; /* NUL-terminated UTF-8 */
+        const char *json;   /* text of one JSON value */
+        struct {
+            const float *items;
+            size_t count;
+        } floats;
+        struct {
+            char *const *items; /* each NUL-terminated UTF-8 */
+            size_t count;
+        } strings;
+        struct {
+            const uint8_t *data;
+            size_t size;
+        } bytes;
+    };
+};
+
+struct pipeline;
+struct pipeline_worker;
+
+/*
+ * Builds the pipeline of a bundle whose weights are `model`; both must outlive
+ * it. NULL:
+ *   ERR_DOCUMENT_INVALID   a step, parameter, input, output or tensor that the
+ *                          documents name does not exist or does not fit the
+ *                          model; names it
+ *   ERR_FILE_MISSING, ERR_FILE_INVALID, ERR_MODEL_UNSUPPORTED
+ *                          from the tokenizer, see tok_open()
+ *   ERR_OUT_OF_MEMORY
+ */
+struct pipeline *pipeline_open(const struct srv_bundle *bundle,
+                               struct eng_model *model, struct error *err);
+
+/* Frees it; all its workers must be gone. NULL is fine. */
+void pipeline_close(struct pipeline *pipeline);
+
+/* A place to run requests: an engine run and scratch memory of its own.
+ * NULL: ERR_OUT_OF_MEMORY. */
+struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
+                                            struct error *err);
+void pipeline_worker_free(struct pipeline_worker *worker);
+
+struct pipeline_request {
+    const struct pipeline_value *values; /* the request's `data` */
+    size_t count;
+    struct arena *arena; /* takes everything the answer needs */
+    const struct eng_limits *limits;
+};
+
+struct pipeline_output {
+    const struct pipeline_value *results; /* declared order; in the arena */
+    size_t result_count;
+    const char *const *warnings; /* in the arena */
+    size_t warning_count;
+};
+
+/*
+ * Runs one request: a text input may be one text or, where the bundle says
+ * `batch: true`, an array of them; results are then arrays of the same length.
+ * `out` is left untouched on failure.
+ *   ERR_VALIDATION_ERROR  a required input is missing, a value has the wrong
+ *                         type, too many rows; with `strict`, an undeclared key
+ *   ERR_INVALID_INPUT     a step declines the text; says why and where
+ *   ERR_INPUT_TOO_LONG    more bytes or tokens than declared
+ *   ERR_OUT_OF_DOMAIN     an element or property the model does not cover
+ *   ERR_OUTPUT_INVALID    the model's answer is not finite or out of order
+ *   ERR_TIMEOUT, ERR_CANCELLED, ERR_OUT_OF_MEMORY
+ */
+bool pipeline_run(struct pipeline_worker *worker,
+                  const struct pipeline_request *request,
+                  struct pipeline_output *out, struct error *err);
+
+/* ---- test examples ---- */
+
+/*
+ * Runs an example of the bundle and compares the answer with its `expect`:
+ * success, error_code, values within tolerance, finite, length, norm. An
+ * example without `expect` must succeed. Relations between two examples
+ * (cosineTo) are not checked here.
+ *   ERR_OUTPUT_INVALID   the answer is another one; names example and result
+ *   others               as pipeline_run(), when success was expected
+ */
+bool pipeline_example_check(struct pipeline_worker *worker,
+                            const struct bundle_example *example,
+                            const struct eng_limits *limits, struct error *err);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * What a step may use while a request runs.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "step.h"
+
+enum { WARNING_SIZE = 256 };
+
+bool call_no_memory(struct error *err)
+{
+    return fail(err, ERR_OUT_OF_MEMORY, "no memory left for this request");
+}
+
+const char *call_text(const struct pipeline_call *call,
+                      const struct bundle_input *input, size_t row)
+{
+    const struct bundle_signature *signature =
+        &call->pipeline->bundle->signature;
+    const struct pipeline_value *value =
+        call->inputs[input - signature->inputs];
+
+    return value->kind == PIPELINE_STRINGS ? value->strings.items[row]
+                                           : value->string;
+}
+
+const char *call_name(const struct pipeline_call *call,
+                      const struct bundle_input *input, size_t row)
+{
+    const char *name = input->name;
+
+    if (call->is_batch)
+        name = arena_printf(call->arena, "%s[%zu]", input->name, row);
+    return name ? name : input->name;
+}
+
+/* A lost warning for lack of memory is no reason to lose the answer. */
+static void keep_warning(struct pipeline_call *call, const char *text)
+{
+    char *copy;
+
+    if (call->warning_count == CALL_WARNINGS_MAX)
+        return;
+    if (call->warning_count == CALL_WARNINGS_MAX - 1)
+        text = "further warnings are left out";
+    copy = arena_strdup(call->arena, text);
+    if (copy)
+        call->warnings[call->warning_count++] = copy;
+}
+
+void call_warn(struct pipeline_call *call, const char *format, ...)
+{
+    char text[WARNING_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    keep_warning(call, text);
+}
+
+void call_mark(struct pipeline_call *call, size_t row, enum pipeline_band band,
+               const char *format, ...)
+{
+    char text[WARNING_SIZE];
+    size_t used = 0;
+    va_list args;
+
+    if (band > call->marks[row].band)
+        call->marks[row].band = band;
+    if (call->is_batch)
+        used = (size_t)snprintf(text, sizeof(text), "row %zu: ", row);
+    va_start(args, format);
+    (void)vsnprintf(text + used, sizeof(text) - used, format, args);
+    va_end(args);
+    keep_warning(call, text);
+}

@@ -1,0 +1,181 @@
+/*
+ * Step tokenize (preprocess): text to token ids, with the bundle's tokenizer.
+ *
+ *   input  text input
+ *   ids    model input for the ids, int64 [rows, longest]
+ *   mask   model input for 1 = token, 0 = padding; left out if the model has
+ *          none
+ *
+ * Rows are padded to the longest one. Counts each row's tokens for range_check.
+ *
+ *   errors  ERR_INPUT_TOO_LONG: more tokens than the input's maxTokens, unless
+ *           it says `onExcess: annotate-truncated`; then the row is cut and
+ *           marked as extrapolated
+ */
+#include <string.h>
+
+#include "step.h"
+#include "tokenizer.h"
+
+struct tokenize {
+    const struct bundle_input *input;
+    struct tok_tokenizer *tok;
+    size_t ids, mask; /* model inputs */
+    bool has_mask;
+    size_t tokens_max;
+};
+
+/* One row's tokens, in the request's arena. */
+struct tokens {
+    int64_t *ids;
+    size_t count;
+};
+
+static void close_tokenize(void *state)
+{
+    struct tokenize *step = state;
+
+    tok_close(step->tok);
+}
+
+/* Truncation is the tokenizer's own: its length must fit what is declared. */
+static bool check_truncation(const struct step_build *build,
+                             const struct tokenize *step, struct error *err)
+{
+    size_t length = tok_truncation(step->tok);
+
+    return !step->input->truncate ||
+           (length > 0 && length <= step->tokens_max) ||
+           step_fail(build, err,
+                     "onExcess: annotate-truncated needs a tokenizer that "
+                     "truncates within maxTokens");
+}
+
+static bool open_tokenize(struct step_build *build, void **state,
+                          struct error *err)
+{
+    static const char *const known[] = {"input", "ids", "mask", NULL};
+    const struct pipeline *pipeline = build->pipeline;
+    struct tokenize *step =
+        arena_zalloc(&build->pipeline->arena, 1, sizeof(*step));
+
+    if (!step)
+        return call_no_memory(err);
+    if (!step_params_known(build, known, err))
+        return false;
+    step->input = step_text_input(build, err);
+    if (!step->input || !step_claim_feed(build, "ids", &step->ids, err))
+        return false;
+    step->has_mask = doc_get(build->step->parameters, "mask") != NULL;
+    if (step->has_mask && !step_claim_feed(build, "mask", &step->mask, err))
+        return false;
+    if (!*pipeline->bundle->tokenizer_path)
+        return step_fail(build, err, "the ModelSpec names no tokenizerUri");
+    step->tokens_max = step->input->max_tokens > 0
+                           ? (size_t)step->input->max_tokens
+                           : SIZE_MAX;
+    step->tok = tok_open(pipeline->bundle->tokenizer_path, err);
+    if (!step->tok)
+        return false;
+    if (!check_truncation(build, step, err)) {
+        close_tokenize(step);
+        return false;
+    }
+    *state = step;
+    return true;
+}
+
+static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
+                       size_t row, struct tokens *out, struct error *err)
+{
+    const char *text = call_text(call, step->input, row);
+    size_t size = strlen(text);
+    unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0);
+    struct tok_encoding encoding = {.capacity = tok_count_max(step->tok, size)};
+
+    encoding.ids =
+        arena_alloc(call->arena, encoding.capacity * sizeof(*encoding.ids));
+    if (!encoding.ids)
+        return call_no_memory(err);
+    arena_reset(call->scratch);
+    if (!tok_encode(step->tok, text, size, flags, call->scratch, &encoding,
+                    err))
+        return false;
+    if (encoding.count > step->tokens_max)
+        return fail(err, ERR_INPUT_TOO_LONG,
+                    "input '%s' has %zu tokens, at most %zu are taken",
+                    call_name(call, step->input, row), encoding.count,
+                    step->tokens_max);
+    if (encoding.count < encoding.whole)
+        call_mark(call, row, BAND_EXTRAPOLATED,
+                  "the text has %zu tokens and was cut to %zu", encoding.whole,
+                  encoding.count);
+    *out = (struct tokens){encoding.ids, encoding.count};
+    call->marks[row].tokens = encoding.count;
+    return true;
+}
+
+/* An int64 tensor [rows, columns] in the request's arena. */
+static bool make_feed(struct pipeline_call *call, size_t index, size_t columns,
+                      struct error *err)
+{
+    int64_t *data =
+        arena_alloc(call->arena, call->rows * columns * sizeof(*data));
+
+    if (!data)
+        return call_no_memory(err);
+    call->feeds[index] =
+        (struct eng_tensor){.dtype = ENG_I64,
+                            .rank = 2,
+                            .dims = {(int64_t)call->rows, (int64_t)columns},
+                            .data = data};
+    return true;
+}
+
+static void fill_row(const struct tokenize *step, struct pipeline_call *call,
+                     const struct tokens *tokens, size_t row, size_t columns)
+{
+    int64_t *ids = (int64_t *)call->feeds[step->ids].data + row * columns;
+    int64_t *mask =
+        step->has_mask ? (int64_t *)call->feeds[step->mask].data + row * columns
+                       : NULL;
+    int64_t pad = tok_pad_id(step->tok);
+
+    for (size_t i = 0; i < columns; i++) {
+        ids[i] = i < tokens->count ? tokens->ids[i] : pad;
+        if (mask)
+            mask[i] = i < tokens->count;
+    }
+}
+
+static bool apply_tokenize(const void *state, struct pipeline_call *call,
+                           struct error *err)
+{
+    const struct tokenize *step = state;
+    struct tokens *rows = arena_zalloc(call->arena, call->rows, sizeof(*rows));
+    size_t longest = 0;
+
+    if (!rows)
+        return call_no_memory(err);
+    for (size_t row = 0; row < call->rows; row++) {
+        if (!encode_row(step, call, row, &rows[row], err))
+            return false;
+        if (rows[row].count > longest)
+            longest = rows[row].count;
+    }
+    if (longest == 0)
+        return fail(err, ERR_INVALID_INPUT, "input '%s' is empty",
+                    step->input->name);
+    if (!make_feed(call, step->ids, longest, err) ||
+        (step->has_mask && !make_feed(call, step->mask, longest, err)))
+        return false;
+    for (size_t row = 0; row < call->rows; row++)
+        fill_row(step, call, &rows[row], row, longest);
+    return true;
+}
+
+const struct step_type step_tokenize = {.name = "tokenize",
+                                        .stage = STEP_PRE,
+                                        .open = open_tokenize,
+                                        .apply = apply_tokenize,
+                                        .close = close_tokenize};
