@@ -99,6 +99,15 @@ struct cg_decl *cg_api_decl(const struct cg_api *api, const char *name)
     return NULL;
 }
 
+const struct doc_node *cg_api_def(const struct cg_api *api, const char *name)
+{
+    const struct doc_node *def = NULL;
+
+    for (size_t i = 0; i < api->defs_count && !def; i++)
+        def = doc_get(api->defs[i], name);
+    return def;
+}
+
 struct cg_field *cg_decl_field(const struct cg_decl *decl, const char *json)
 {
     for (size_t i = 0; i < decl->field_count; i++)

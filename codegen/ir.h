@@ -160,9 +160,10 @@ struct cg_api {
     size_t decl_count, decl_capacity;
     struct cg_op *ops;
     size_t op_count;
+    const struct doc_node **defs; /* `$defs` of each schema file */
+    size_t defs_count;
     const char *proto;     /* "specserve/runtime/v1/runtime.proto" */
     const char *c_package; /* package of the C profile: prefix, or package */
-    const char *sources;   /* "api/schema/runtime.json, ..." for headers */
     bool uses_time;        /* some field is a Timestamp */
     struct cg_loc at;
 };
@@ -212,6 +213,9 @@ void *cg_grow(struct cg_ir *ir, void *items, size_t count, size_t *capacity,
 
 /* The message or enum of this name, or NULL. */
 struct cg_decl *cg_api_decl(const struct cg_api *api, const char *name);
+
+/* The `$defs` entry of this name in any of the API's schemas, or NULL. */
+const struct doc_node *cg_api_def(const struct cg_api *api, const char *name);
 
 /* The field of this JSON key, or NULL. */
 struct cg_field *cg_decl_field(const struct cg_decl *decl, const char *json);

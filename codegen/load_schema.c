@@ -16,9 +16,7 @@
 struct reader {
     struct cg_ir *ir;
     struct cg_api *api;
-    const char *file;             /* of what is being read */
-    const struct doc_node **defs; /* `$defs` of each file */
-    size_t count;
+    const char *file; /* of what is being read */
 };
 
 /* Keywords of the profile; a new one is a decision, not an accident. */
@@ -69,17 +67,6 @@ static void fault(struct reader *reader, const struct doc_node *node,
 
 /* ---- references ---- */
 
-/* The `$defs` entry of this name in any of the API's files. */
-static const struct doc_node *find_def(const struct reader *reader,
-                                       const char *name)
-{
-    const struct doc_node *def = NULL;
-
-    for (size_t i = 0; i < reader->count && !def; i++)
-        def = doc_get(reader->defs[i], name);
-    return def;
-}
-
 /*
  * Follows references until something that is not one: `decl` is set if it is
  * a message or enum with a name. NULL after a fault.
@@ -95,7 +82,7 @@ static const struct doc_node *resolve(struct reader *reader,
     for (int hops = 0; (ref = doc_get(schema, "$ref")); hops++) {
         const char *name = cg_schema_ref(schema);
 
-        schema = name ? find_def(reader, name) : NULL;
+        schema = name ? cg_api_def(reader->api, name) : NULL;
         if (!schema || hops == HOPS_MAX) {
             fault(reader, ref, "schema.ref", doc_string(ref, ""),
                   schema ? "refers to itself" : "is not defined");
@@ -428,12 +415,9 @@ static void declare(struct reader *reader, const struct doc_node *defs)
 void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
                     const char *const *files, size_t count)
 {
-    struct reader reader = {
-        .ir = ir,
-        .api = api,
-        .defs = cg_zalloc(ir, count, sizeof *reader.defs),
-    };
+    struct reader reader = {.ir = ir, .api = api};
 
+    api->defs = cg_zalloc(ir, count, sizeof *api->defs);
     for (size_t i = 0; i < count; i++) {
         const struct doc_node *root = cg_load_tree(ir, files[i]);
 
@@ -441,7 +425,7 @@ void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
             continue;
         reader.file = cg_load_name(ir, files[i]);
         cg_load_keys(ir, reader.file, root, "schema.keyword", root_keywords);
-        reader.defs[reader.count++] = doc_get(root, "$defs");
+        api->defs[api->defs_count++] = doc_get(root, "$defs");
         declare(&reader, doc_get(root, "$defs"));
     }
     fill_decls(&reader);

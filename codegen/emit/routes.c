@@ -18,10 +18,8 @@ static void put_thunk(const struct cg_op *op, struct buf *to)
     for (size_t i = strlen(op->name) + 19; i; i--)
         buf_char(to, ' ');
     buf_string(to, "void *reply, struct error *err)\n{\n");
-    if (!op->reply)
-        buf_string(to, "    (void)reply;\n");
-    buf_printf(to, "    return %s(call, request, %serr);\n}\n", op->handler,
-               op->reply ? "reply, " : "");
+    buf_printf(to, "    return %s(call, request, reply, err);\n}\n",
+               op->handler);
     if (!op->own_failure)
         return;
     buf_printf(to,

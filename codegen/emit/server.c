@@ -42,6 +42,8 @@ static void put_handler(const struct cg_api *api, const struct cg_op *op,
     put_parameter(open, "const ", op->request, "request", to);
     if (op->reply)
         put_parameter(open, "", op->reply, "reply", to);
+    else /* it answers with call_answer_raw() */
+        buf_printf(to, ",\n%*svoid *reply", (int)strlen(open), "");
     buf_printf(to, ",\n%*sstruct error *err);\n", (int)strlen(open), "");
     if (!op->own_failure)
         return;

@@ -59,8 +59,7 @@ static bool serve_watch(struct srv_call *call, const void *request,
 static bool serve_openapi(struct srv_call *call, const void *request,
                           void *reply, struct error *err)
 {
-    (void)reply;
-    return handle_registry_openapi(call, request, err);
+    return handle_registry_openapi(call, request, reply, err);
 }
 
 static const struct op_def ops[] = {

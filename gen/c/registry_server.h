@@ -80,6 +80,7 @@ bool handle_registry_watch(struct srv_call *call,
  */
 bool handle_registry_openapi(struct srv_call *call,
                              const struct registry_openapi_request *request,
+                             void *reply,
                              struct error *err);
 
 #endif

@@ -70,8 +70,7 @@ static bool serve_shutdown(struct srv_call *call, const void *request,
 static bool serve_openapi(struct srv_call *call, const void *request,
                           void *reply, struct error *err)
 {
-    (void)reply;
-    return handle_openapi(call, request, err);
+    return handle_openapi(call, request, reply, err);
 }
 
 static const struct op_def ops[] = {

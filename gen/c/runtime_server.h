@@ -107,6 +107,7 @@ bool handle_shutdown(struct srv_call *call,
  */
 bool handle_openapi(struct srv_call *call,
                     const struct runtime_openapi_request *request,
+                    void *reply,
                     struct error *err);
 
 #endif
