@@ -12,6 +12,15 @@
 
 #include <cmocka.h>
 
+/* cmocka has a macro of the name of our function in error.h */
+#undef fail
+#undef fail_msg
+#define fail_msg(...)                                                          \
+    do {                                                                       \
+        print_error(__VA_ARGS__);                                              \
+        _fail(__FILE__, __LINE__);                                             \
+    } while (0)
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 /* xorshift64*; the state must not be 0. */
