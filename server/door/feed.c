@@ -1,0 +1,286 @@
+/*
+ * Feed: socket -> guard -> library.
+ *
+ * The library's epoll is edge-triggered and it takes a read that did not fill
+ * its buffer for the last one. So unless the buffer is full, this side must
+ * have emptied the socket, too: see fill().
+ */
+#include "feed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+
+enum {
+    PAGE_SLOTS = 1024,
+    PAGES = 1024, /* sockets up to 1,048,575 */
+    DROP_MAX = 1 << 20,
+    ANSWER_SIZE = 512
+};
+
+/*
+ * Connections by socket: the library calls back with nothing else. Shared by
+ * all doors of the process, since descriptors are, too; a slot belongs to
+ * whoever owns the descriptor.
+ */
+static _Atomic(_Atomic(struct conn *) *) pages[PAGES];
+
+static _Atomic(struct conn *) *slot_of(int fd)
+{
+    _Atomic(struct conn *) *page;
+
+    if (fd < 0 || fd >= PAGES * PAGE_SLOTS)
+        return NULL;
+    page = atomic_load_explicit(&pages[fd / PAGE_SLOTS], memory_order_acquire);
+    return page ? &page[fd % PAGE_SLOTS] : NULL;
+}
+
+/* Pages stay for the life of the process. */
+static bool make_page(int fd)
+{
+    _Atomic(struct conn *) *page, *none = NULL;
+
+    if (fd < 0 || fd >= PAGES * PAGE_SLOTS)
+        return false;
+    page = calloc(PAGE_SLOTS, sizeof *page);
+    if (!page)
+        return false;
+    if (!atomic_compare_exchange_strong(&pages[fd / PAGE_SLOTS], &none, page))
+        free(page);
+    return true;
+}
+
+bool feed_open(struct conn *conn, const struct http_rules *rules,
+               struct error *err)
+{
+    if (!slot_of(conn->fd) && !make_page(conn->fd))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a connection");
+    http_guard_init(&conn->guard, rules);
+    conn_enter(conn, CONN_IDLE, 0);
+    atomic_store(slot_of(conn->fd), conn);
+    return true;
+}
+
+struct conn *feed_find(int fd)
+{
+    _Atomic(struct conn *) *slot = slot_of(fd);
+
+    return slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
+}
+
+void feed_close(struct conn *conn)
+{
+    atomic_store(slot_of(conn->fd), NULL);
+    conn_release(conn);
+}
+
+/* ---- refusals ---- */
+
+static void send_refusal(struct conn *conn, enum err_code code,
+                         const char *reason)
+{
+    const struct err_info *info = err_info(code);
+    char body[ANSWER_SIZE / 2], answer[ANSWER_SIZE];
+    int body_size, size;
+
+    body_size =
+        snprintf(body, sizeof body,
+                 "{\"success\":false,\"error\":\"%s\",\"error_code\":\"%s\"}",
+                 reason, info->name);
+    size = snprintf(answer, sizeof answer,
+                    "HTTP/1.1 %d %s\r\nConnection: close\r\n"
+                    "Content-Type: application/json\r\n"
+                    "Content-Length: %d\r\n\r\n%s",
+                    info->http, info->name, body_size, body);
+    log_event(LOG_INFO, "http_refused",
+              "peer=%s code=%s status=%d reason=\"%s\"", conn->peer, info->name,
+              info->http, reason);
+    (void)send(conn->fd, answer, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)shutdown(conn->fd, SHUT_WR);
+    conn->refused = true;
+    conn_enter(conn, CONN_LINGER, 0);
+}
+
+static void send_guard_refusal(struct conn *conn)
+{
+    send_refusal(conn, conn->guard.code, conn->guard.reason);
+}
+
+/* Reads and drops until the socket is empty; 0 when the peer has closed or
+ * sends without end. */
+static ssize_t drop(struct conn *conn, void *bytes, size_t size)
+{
+    for (;;) {
+        ssize_t got = recv(conn->fd, bytes, size, MSG_DONTWAIT);
+
+        if (got <= 0)
+            return got;
+        conn->dropped_bytes += (size_t)got;
+        if (conn->dropped_bytes > DROP_MAX)
+            return 0;
+    }
+}
+
+/* ---- phases ---- */
+
+static uint32_t open_requests(const struct conn *conn)
+{
+    return conn->guard.requests - conn->answered;
+}
+
+static enum conn_phase phase_of(const struct conn *conn)
+{
+    uint32_t open = open_requests(conn);
+
+    if (open == 0)
+        return conn->held_size > 0 ? CONN_HEAD : CONN_IDLE;
+    /* A body can only be late when nothing before it is being answered. */
+    return open == 1 && http_guard_in_body(&conn->guard) ? CONN_BODY
+                                                         : CONN_WORK;
+}
+
+static void note_passed(struct conn *conn, size_t passed)
+{
+    enum conn_phase phase = phase_of(conn);
+
+    if (phase != atomic_load_explicit(&conn->phase, memory_order_relaxed))
+        conn_enter(conn, phase, 0);
+    if (phase == CONN_BODY)
+        atomic_fetch_add_explicit(&conn->moved_bytes, passed,
+                                  memory_order_relaxed);
+}
+
+void feed_answered(struct conn *conn)
+{
+    conn->answered++;
+    if (conn->guard.code != ERR_NONE && !conn->refused &&
+        open_requests(conn) == 0)
+        send_guard_refusal(conn);
+    if (!conn->refused)
+        conn_enter(conn, phase_of(conn), 0);
+}
+
+/* ---- bytes ---- */
+
+/* Keeps what the guard has not passed. */
+static bool hold(struct conn *conn, const char *bytes, size_t size)
+{
+    if (size == 0)
+        return true;
+    if (!conn->held)
+        conn->held = malloc(HTTP_HEAD_MAX + 1);
+    if (!conn->held)
+        return false;
+    memcpy(conn->held, bytes, size);
+    conn->held_size = size;
+    return true;
+}
+
+/* Moves passed bytes from what is held. */
+static size_t take_held(struct conn *conn, char *bytes, size_t size)
+{
+    size_t step = conn->held_passed < size ? conn->held_passed : size;
+
+    if (step == 0)
+        return 0;
+    memcpy(bytes, conn->held, step);
+    memmove(conn->held, conn->held + step, conn->held_size - step);
+    conn->held_size -= step;
+    conn->held_passed -= step;
+    if (conn->held_size == 0) {
+        free(conn->held);
+        conn->held = NULL;
+    }
+    return step;
+}
+
+/*
+ * One read: straight into the library's buffer, or behind the beginning of a
+ * head that is held. `*got` grows by what the library may have. False when the
+ * socket is empty or nothing more may be read; then `*end` is what recv said.
+ */
+static bool read_once(struct conn *conn, char *bytes, size_t size, size_t *got,
+                      ssize_t *end)
+{
+    bool direct = conn->held_size == 0;
+    char *to = direct ? bytes + *got : conn->held + conn->held_size;
+    size_t room = direct ? size - *got : HTTP_HEAD_MAX + 1 - conn->held_size;
+    ssize_t in = recv(conn->fd, to, room, MSG_DONTWAIT);
+
+    *end = in;
+    if (in <= 0)
+        return false;
+    if (direct) {
+        size_t passed = http_guard_pass(&conn->guard, to, (size_t)in);
+
+        *got += passed;
+        if (conn->guard.code != ERR_NONE)
+            return false;
+        if (!hold(conn, to + passed, (size_t)in - passed)) {
+            errno = ENOMEM;
+            *end = -1;
+            return false;
+        }
+    } else {
+        conn->held_size += (size_t)in;
+        conn->held_passed =
+            http_guard_pass(&conn->guard, conn->held, conn->held_size);
+    }
+    return (size_t)in == room || atomic_load(&conn->gone);
+}
+
+/* Fills the library's buffer, or empties the socket. */
+static size_t fill(struct conn *conn, char *bytes, size_t size, ssize_t *end)
+{
+    size_t got = 0;
+    bool more = true;
+
+    while (more && got < size) {
+        more = conn->guard.code == ERR_NONE &&
+               read_once(conn, bytes, size, &got, end);
+        got += take_held(conn, bytes + got, size - got);
+    }
+    return got;
+}
+
+static ssize_t would_block(void)
+{
+    errno = EAGAIN;
+    return -1;
+}
+
+ssize_t http_feed_recv(int fd, void *bytes, size_t size, int flags)
+{
+    struct conn *conn = feed_find(fd);
+    ssize_t end = -1;
+    size_t got;
+
+    (void)flags; /* the library asks for MSG_NOSIGNAL, which recv ignores */
+    if (!conn) {
+        errno = ECONNRESET;
+        return -1;
+    }
+    if (conn->refused)
+        return drop(conn, bytes, size);
+    if (atomic_load(&conn->expired)) {
+        send_refusal(conn, ERR_REQUEST_TIMEOUT,
+                     "the request did not arrive in time");
+        return drop(conn, bytes, size);
+    }
+    got = take_held(conn, bytes, size);
+    if (got < size)
+        got += fill(conn, (char *)bytes + got, size - got, &end);
+    note_passed(conn, got);
+    if (got > 0)
+        return (ssize_t)got;
+    if (conn->guard.code != ERR_NONE) {
+        /* nothing of it was passed and everything before is answered */
+        send_guard_refusal(conn);
+        return drop(conn, bytes, size);
+    }
+    return end > 0 ? would_block() : end;
+}

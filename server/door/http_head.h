@@ -1,0 +1,78 @@
+/*
+ * HTTP head: the grammar and the rules of a request's head.
+ *
+ * Bytes in, facts or an error of the catalogue out. The grammar is that of
+ * RFC 9112 without its permissions to be lenient, so that what passes means
+ * the same to every reader: one Content-Length at most and never beside
+ * Transfer-Encoding, no folded lines, no bare CR or LF, no control bytes. The
+ * rules: limits of size, whose Host and Origin may be named, how large a body
+ * may be. Paths are left to route_rest(), which must understand them anyway.
+ *
+ * Threads: the caller serialises; rules are immutable.
+ */
+#ifndef DOOR_HTTP_HEAD_H
+#define DOOR_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum {
+    HTTP_TARGET_MAX = 4096,        /* bytes of the request target; 414 */
+    HTTP_FIELDS_MAX_BYTES = 16384, /* of the header block; 431 */
+    HTTP_FIELDS_MAX = 100,         /* header fields; 431 */
+    /* longest head that can pass, hence what a caller must be able to keep */
+    HTTP_HEAD_MAX = HTTP_TARGET_MAX + HTTP_FIELDS_MAX_BYTES + 64
+};
+
+/* The largest body of a request; verb and target are not NUL-terminated. */
+typedef size_t http_body_limit(void *context, const char *verb,
+                               size_t verb_size, const char *target,
+                               size_t target_size);
+
+struct http_rules {
+    const char *const *hosts; /* NULL-ended, without ports; "*" = every host */
+    /* Hosts whose pages may call from another origin; NULL-ended or NULL. */
+    const char *const *origins;
+    size_t small_body; /* bodies up to this size are allowed everywhere */
+    http_body_limit *body_limit; /* asked about larger and chunked ones; NULL
+                                    = small_body is the limit */
+    void *context;               /* of body_limit */
+};
+
+/* Part of a head, as an offset from the head's first byte. */
+struct http_span {
+    uint32_t at, size;
+};
+
+/* What the lines of a head have said so far; zeroed = a head begins. */
+struct http_head {
+    uint32_t scanned;   /* bytes already searched for a line end */
+    uint32_t line;      /* where the unfinished line begins */
+    uint32_t fields_at; /* where the header block begins; 0 = not yet */
+    uint32_t fields;
+    struct http_span verb, target, host, origin;
+    bool minor_0; /* HTTP/1.0 */
+    bool has_host, has_origin, has_type, has_encoding;
+    bool has_length, has_chunked;
+    uint64_t length;     /* of the body, with has_length */
+    uint64_t body_limit; /* what the rules allow; set by the last line */
+    enum err_code code;  /* why it is refused; ERR_NONE = it is not */
+    const char *reason;  /* static */
+};
+
+/*
+ * Goes on looking at a head: `bytes` begin with its first byte, always. The
+ * size of the head when it is complete and good; 0 when it is not complete or
+ * refused (see `code`). A line is judged as soon as it ends, the whole head
+ * when its last line does.
+ */
+size_t http_head_scan(struct http_head *head, const struct http_rules *rules,
+                      const char *bytes, size_t size);
+
+/* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
+bool http_is_token_char(unsigned char byte);
+
+#endif
