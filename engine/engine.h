@@ -24,6 +24,8 @@
 
 #include "error.h"
 
+struct arena;
+
 enum { ENG_RANK_MAX = 8 };
 
 /* Element types, numbered as in ONNX TensorProto.DataType. */
@@ -78,6 +80,15 @@ int64_t eng_tensor_count(const struct eng_tensor *tensor);
 
 /* Bytes, or SIZE_MAX as above. */
 size_t eng_tensor_size(const struct eng_tensor *tensor);
+
+/*
+ * Reads a serialised ONNX TensorProto, as the test data beside a model has
+ * them; the elements lie in `arena`.
+ *   ERR_FILE_MISSING   cannot be opened, or is no regular file
+ *   ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED, ERR_OUT_OF_MEMORY
+ */
+bool eng_tensor_read(const char *path, struct arena *arena,
+                     struct eng_tensor *tensor, struct error *err);
 
 /* What the model says of one of its inputs or outputs. */
 struct eng_port {
@@ -150,6 +161,7 @@ struct eng_limits {
  *   ERR_VALIDATION_ERROR  an input's type, rank or a fixed dimension differs
  *                         (names input, both shapes), or a value that an
  *                         operator cannot take (index outside, and the like)
+ *   ERR_MODEL_UNSUPPORTED  these shapes lead to something that is not built
  *   ERR_TIMEOUT, ERR_CANCELLED, ERR_OUT_OF_MEMORY
  */
 bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,

@@ -1,0 +1,127 @@
+/*
+ * Infer: see infer.h.
+ */
+#include "infer.h"
+
+#include <string.h>
+
+/* Outputs up to this size are folded without asking who needs them. */
+enum { FOLD_BYTES = 16 << 20 };
+
+bool infer_init(struct infer *infer, struct error *err)
+{
+    size_t count = infer->graph->value_count + 1;
+
+    infer->tensors =
+        arena_zalloc(infer->arena, count, sizeof(struct eng_tensor));
+    infer->data = arena_zalloc(infer->arena, count, sizeof(void *));
+    if (!infer->tensors || !infer->data)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for %zu values", count);
+    for (size_t i = 0; i < infer->graph->value_count; i++) {
+        if (infer->graph->values[i].constant.data)
+            infer->tensors[i] = infer->graph->values[i].constant;
+    }
+    return true;
+}
+
+static bool init_node(struct infer *infer, const struct eng_node *node,
+                      struct op_node *op, struct error *err)
+{
+    *op = (struct op_node){.graph = infer->graph,
+                           .node = node,
+                           .in_count = node->input_count,
+                           .out_count = node->output_count,
+                           .in_value = node->inputs,
+                           .out_value = node->outputs,
+                           .arena = infer->arena,
+                           .packs = infer->packs};
+    op->in = arena_zalloc(infer->arena, node->input_count, sizeof *op->in);
+    op->out = arena_zalloc(infer->arena, node->output_count, sizeof *op->out);
+    if (!op->in || !op->out)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a node");
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] != ENG_NO_VALUE)
+            op->in[i] = &infer->tensors[node->inputs[i]];
+    }
+    for (size_t i = 0; i < node->output_count; i++)
+        op->out[i] = &infer->tensors[node->outputs[i]];
+    return true;
+}
+
+static bool check_sizes(const struct infer *infer, const struct op_node *op,
+                        size_t *total, struct error *err)
+{
+    *total = 0;
+    for (size_t i = 0; i < op->out_count; i++) {
+        size_t size = eng_tensor_size(op->out[i]);
+        char text[ENG_SHAPE_TEXT];
+
+        if (size > infer->value_bytes_max)
+            return fail(err, ERR_MODEL_INVALID,
+                        "output %zu %s exceeds the limit of %zu bytes", i,
+                        eng_shape_text(op->out[i], text),
+                        infer->value_bytes_max);
+        *total += size;
+    }
+    return true;
+}
+
+static bool all_inputs_known(const struct op_node *op)
+{
+    for (size_t i = 0; i < op->in_count; i++) {
+        if (op->in[i] && !op->in[i]->data)
+            return false;
+    }
+    return true;
+}
+
+static bool all_outputs_known(const struct op_node *op)
+{
+    for (size_t i = 0; i < op->out_count; i++) {
+        if (!op->out[i]->data)
+            return false;
+    }
+    return true;
+}
+
+static bool shape_needs(const struct op_node *op)
+{
+    for (size_t i = 0; i < op->out_count; i++) {
+        if (op->graph->values[op->out_value[i]].plan_value)
+            return true;
+    }
+    return false;
+}
+
+static bool infer_and_fold(struct infer *infer, struct op_node *op, bool *known,
+                           struct error *err)
+{
+    size_t total;
+
+    if (!op->node->rows[0].impl->infer(op, err) ||
+        !check_sizes(infer, op, &total, err))
+        return false;
+    *known = all_outputs_known(op);
+    if (*known || !all_inputs_known(op))
+        return true;
+    if (!shape_needs(op) &&
+        (total > FOLD_BYTES || total > infer->fold_bytes_left))
+        return true;
+    infer->fold_bytes_left -=
+        total < infer->fold_bytes_left ? total : infer->fold_bytes_left;
+    *known = true;
+    return op_eval(op, infer->data, err);
+}
+
+bool infer_node(struct infer *infer, size_t index, struct op_node *op,
+                bool *known, struct error *err)
+{
+    const struct eng_node *node = &infer->graph->nodes[index];
+    struct error cause;
+
+    *known = false;
+    if (init_node(infer, node, op, &cause) &&
+        infer_and_fold(infer, op, known, &cause))
+        return true;
+    return op_blame(infer->graph, node, &cause, err);
+}

@@ -1,0 +1,37 @@
+/*
+ * Infer: shapes of one node after the other, and values where they are known.
+ *
+ * Used twice: at load, over nodes whose inputs are constants (passes/fold.c),
+ * and for every plan, where shapes are exact and shape arithmetic comes out as
+ * numbers.
+ *
+ * Threads: the caller serialises.
+ */
+#ifndef ENGINE_INFER_H
+#define ENGINE_INFER_H
+
+#include "ops/op.h"
+
+struct infer {
+    const struct eng_graph *graph;
+    struct op_packs *packs;
+    struct arena *arena;        /* of everything that is made */
+    struct eng_tensor *tensors; /* by value; dtype ENG_NONE = not seen yet */
+    void **data;                /* by value; room for folding */
+    size_t fold_bytes_left;     /* for folded outputs */
+    size_t value_bytes_max;     /* one value may not be larger */
+};
+
+/* Room for the graph's values, constants filled in. ERR_OUT_OF_MEMORY. */
+bool infer_init(struct infer *infer, struct error *err);
+
+/*
+ * Prepares `op` as node `index`, infers its outputs, and evaluates it when all
+ * inputs are known and the outputs are small or a shape depends on them.
+ * *known = all outputs are known, nothing is left to run.
+ *   errors of the operator, with the node's name in front
+ */
+bool infer_node(struct infer *infer, size_t index, struct op_node *op,
+                bool *known, struct error *err);
+
+#endif

@@ -1,0 +1,423 @@
+/*
+ * Model: implements engine.h. A file becomes a graph, passes change it, plans
+ * are made from it per input shape; a run borrows a plan's frame and owns the
+ * memory that the frame points into.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "exec.h"
+#include "onednn/onednn.h"
+#include "onnx_load.h"
+#include "passes/passes.h"
+#include "plan_cache.h"
+
+enum { PLANS_MAX = 256, MEMORY_ALIGNMENT = 64 };
+
+#define FILE_SIZE_MAX  ((size_t)2 << 30)
+#define RUN_MEMORY_MAX ((size_t)4 << 30)
+#define PLAN_BYTES_MAX ((size_t)64 << 20)
+
+struct eng_model {
+    atomic_size_t refs;
+    struct eng_graph graph;
+    struct op_packs *packs;
+    struct plan_cache cache;
+    struct plan_source source;
+};
+
+struct eng_run {
+    struct eng_model *model;
+    struct plan_frame *frame; /* of the last execute; NULL = none yet */
+    struct plan_key key;      /* of the inputs at hand */
+    size_t key_room;          /* words */
+    unsigned char *memory;
+    size_t memory_size;
+};
+
+/* --- opening --- */
+
+static void model_free(struct eng_model *model)
+{
+    plan_cache_release(&model->cache);
+    op_packs_free(model->packs);
+    eng_graph_release(&model->graph);
+    free(model);
+}
+
+/* Fills inputs from the ports, with `open` for open dimensions; false if a
+ * port does not even give its rank. */
+static bool guess_inputs(const struct eng_graph *graph, int64_t open,
+                         struct eng_tensor *inputs, bool *is_fixed)
+{
+    *is_fixed = true;
+    for (size_t i = 0; i < graph->input_count; i++) {
+        const struct eng_port *port = &graph->input_ports[i];
+
+        if (port->rank < 0 || graph->values[graph->inputs[i]].plan_value)
+            return false;
+        inputs[i] = (struct eng_tensor){.dtype = port->dtype};
+        eng_shape_set(&inputs[i], port->rank, port->dims);
+        for (int d = 0; d < port->rank; d++) {
+            if (port->dims[d] >= 0)
+                continue;
+            *is_fixed = false;
+            inputs[i].dims[d] = open;
+        }
+    }
+    return true;
+}
+
+/*
+ * Plans the model once, so that one that cannot run is refused now. Open
+ * dimensions are tried at several sizes, because a model may need images of
+ * some size: it is refused only if all of them fail for the same reason.
+ */
+static bool try_plans(struct eng_model *model, struct eng_tensor *inputs,
+                      struct error *err)
+{
+    static const int64_t sizes[] = {1, 2, 16, 64, 224};
+    struct error first = {0};
+    bool is_fixed = false;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !is_fixed; i++) {
+        struct eng_plan *plan;
+        struct error cause;
+
+        if (!guess_inputs(&model->graph, sizes[i], inputs, &is_fixed))
+            return true;
+        plan = plan_build(&model->source, inputs, &cause);
+        plan_free(plan);
+        if (plan)
+            return true;
+        if (i == 0)
+            first = cause;
+        else if (strcmp(first.msg, cause.msg) != 0)
+            return true;
+    }
+    *err = first;
+    return false;
+}
+
+static bool check_runs(struct eng_model *model, struct error *err)
+{
+    struct eng_tensor *inputs =
+        calloc(model->graph.input_count + 1, sizeof *inputs);
+    bool ok;
+
+    if (!inputs)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
+    ok = try_plans(model, inputs, err);
+    free(inputs);
+    return ok;
+}
+
+static bool open_graph(struct eng_model *model, const char *path,
+                       const struct eng_options *options, struct error *err)
+{
+    size_t size_max =
+        options->file_size_max ? options->file_size_max : FILE_SIZE_MAX;
+
+    model->packs = op_packs_new();
+    if (!model->packs)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
+    model->source = (struct plan_source){
+        &model->graph, model->packs,
+        options->run_memory_max ? options->run_memory_max : RUN_MEMORY_MAX};
+    return onnx_load(path, size_max, &model->graph, err) &&
+           passes_run(&model->graph, model->packs, options->passes_off, err) &&
+           check_runs(model, err);
+}
+
+struct eng_model *eng_model_open(const char *path,
+                                 const struct eng_options *options,
+                                 struct error *err)
+{
+    static const struct eng_options defaults = {0};
+    struct eng_model *model = calloc(1, sizeof *model);
+
+    if (!model) {
+        fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
+        return NULL;
+    }
+    atomic_init(&model->refs, 1);
+    plan_cache_init(&model->cache, PLANS_MAX, PLAN_BYTES_MAX);
+    onednn_thread_init();
+    if (open_graph(model, path, options ? options : &defaults, err))
+        return model;
+    model_free(model);
+    return NULL;
+}
+
+struct eng_model *eng_model_get(struct eng_model *model)
+{
+    (void)atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
+void eng_model_put(struct eng_model *model)
+{
+    if (model &&
+        atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) == 1)
+        model_free(model);
+}
+
+/* --- describing --- */
+
+size_t eng_model_input_count(const struct eng_model *model)
+{
+    return model->graph.input_count;
+}
+
+size_t eng_model_output_count(const struct eng_model *model)
+{
+    return model->graph.output_count;
+}
+
+const struct eng_port *eng_model_input(const struct eng_model *model, size_t i)
+{
+    return &model->graph.input_ports[i];
+}
+
+const struct eng_port *eng_model_output(const struct eng_model *model, size_t i)
+{
+    return &model->graph.output_ports[i];
+}
+
+/* Kinds of operators: a model has few, so the quadratic walk is cheap. */
+static size_t count_operators(const struct eng_graph *graph)
+{
+    size_t kinds = 0;
+
+    for (size_t i = 0; i < graph->node_count; i++) {
+        size_t k = 0;
+
+        while (k < i && graph->nodes[k].rows != graph->nodes[i].rows)
+            k++;
+        kinds += k == i;
+    }
+    return kinds;
+}
+
+static const char *isa_name(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f"))
+        return "avx512";
+    if (__builtin_cpu_supports("avx2"))
+        return "avx2";
+    return "sse2";
+#else
+    return "generic";
+#endif
+}
+
+void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
+{
+    const struct eng_graph *graph = &model->graph;
+
+    *stats = (struct eng_stats){.nodes = graph->node_count,
+                                .operators = count_operators(graph),
+                                .initializers = graph->initializer_count,
+                                .weight_bytes = graph->weight_bytes,
+                                .isa = isa_name(),
+                                .producer = graph->producer,
+                                .opset = graph->opset};
+}
+
+/* --- running --- */
+
+struct eng_run *eng_run_new(struct eng_model *model, struct error *err)
+{
+    struct eng_run *run = calloc(1, sizeof *run);
+
+    if (!run) {
+        fail(err, ERR_OUT_OF_MEMORY, "no memory for a run");
+        return NULL;
+    }
+    run->model = eng_model_get(model);
+    return run;
+}
+
+void eng_run_free(struct eng_run *run)
+{
+    if (!run)
+        return;
+    plan_cache_return(&run->model->cache, run->frame);
+    eng_model_put(run->model);
+    free(run->key.words);
+    free(run->memory);
+    free(run);
+}
+
+static bool check_input(const struct eng_port *port,
+                        const struct eng_tensor *input, struct error *err)
+{
+    struct eng_tensor want = {.rank = port->rank};
+    char got_text[ENG_SHAPE_TEXT], want_text[ENG_SHAPE_TEXT];
+    bool fits = port->rank < 0 || port->rank == input->rank;
+
+    if (input->dtype != port->dtype)
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "input '%.80s' is %s, expected %s", port->name,
+                    eng_dtype_name(input->dtype), eng_dtype_name(port->dtype));
+    if (input->rank < 0 || input->rank > ENG_RANK_MAX ||
+        eng_tensor_size(input) == SIZE_MAX)
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "input '%.80s' has an impossible shape", port->name);
+    for (int i = 0; fits && i < port->rank; i++)
+        fits = port->dims[i] < 0 || port->dims[i] == input->dims[i];
+    if (fits)
+        return input->data || eng_tensor_size(input) == 0 ||
+               fail(err, ERR_VALIDATION_ERROR, "input '%.80s' has no data",
+                    port->name);
+    if (port->rank >= 0)
+        eng_shape_set(&want, port->rank, port->dims);
+    return fail(err, ERR_VALIDATION_ERROR,
+                "input '%.60s' has shape %.60s, expected %.60s", port->name,
+                eng_shape_text(input, got_text),
+                eng_shape_text(&want, want_text));
+}
+
+/* Words of the key that this input gives: rank, dimensions, elements. */
+static size_t key_words(const struct eng_graph *graph, size_t i,
+                        const struct eng_tensor *input)
+{
+    size_t words = 1 + (size_t)input->rank;
+
+    if (graph->values[graph->inputs[i]].plan_value)
+        words += (eng_tensor_size(input) + 7) / 8;
+    return words;
+}
+
+static void write_key(const struct eng_graph *graph, size_t i,
+                      const struct eng_tensor *input, int64_t *words)
+{
+    size_t count = key_words(graph, i, input);
+
+    words[0] = input->rank;
+    memcpy(&words[1], input->dims, (size_t)input->rank * sizeof words[0]);
+    if (count > 1 + (size_t)input->rank) {
+        words[count - 1] = 0;
+        memcpy(&words[1 + input->rank], input->data, eng_tensor_size(input));
+    }
+}
+
+static bool make_key(struct eng_run *run, const struct eng_tensor *inputs,
+                     struct error *err)
+{
+    enum { ELEMENT_WORDS_MAX = 1 << 17 };
+    const struct eng_graph *graph = &run->model->graph;
+    size_t count = 0;
+
+    for (size_t i = 0; i < graph->input_count; i++)
+        count += key_words(graph, i, &inputs[i]);
+    if (count > ELEMENT_WORDS_MAX)
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "shapes depend on %zu elements of the inputs, limit %d",
+                    count, ELEMENT_WORDS_MAX);
+    if (count > run->key_room) {
+        int64_t *words = realloc(run->key.words, count * sizeof *words);
+
+        if (!words)
+            return fail(err, ERR_OUT_OF_MEMORY, "no memory for a run");
+        run->key.words = words;
+        run->key_room = count;
+    }
+    run->key.count = 0;
+    for (size_t i = 0; i < graph->input_count; i++) {
+        write_key(graph, i, &inputs[i], &run->key.words[run->key.count]);
+        run->key.count += key_words(graph, i, &inputs[i]);
+    }
+    plan_key_hash(&run->key);
+    return true;
+}
+
+static bool is_same_key(const struct eng_run *run)
+{
+    const struct plan_key *a = &run->frame->plan->key, *b = &run->key;
+
+    return a->hash == b->hash && a->count == b->count &&
+           memcmp(a->words, b->words, a->count * sizeof a->words[0]) == 0;
+}
+
+/* What a plan says while serving: the caller's shapes do not fit the model. */
+static bool plan_failed(const struct error *cause, struct error *err)
+{
+    *err = *cause;
+    if (err->code == ERR_MODEL_INVALID)
+        err->code = ERR_VALIDATION_ERROR;
+    return false;
+}
+
+/* Makes run->frame the frame of these inputs' plan. */
+static bool find_plan(struct eng_run *run, const struct eng_tensor *inputs,
+                      struct error *err)
+{
+    struct plan_cache *cache = &run->model->cache;
+    struct eng_plan *plan;
+    struct error cause;
+    bool miss;
+
+    if (run->frame && is_same_key(run))
+        return true;
+    plan_cache_return(cache, run->frame);
+    run->frame = plan_cache_take(cache, &run->key, &miss, err);
+    if (run->frame || !miss)
+        return run->frame != NULL;
+    plan = plan_build(&run->model->source, inputs, &cause);
+    if (!plan)
+        return plan_failed(&cause, err);
+    run->frame = plan_cache_add(cache, plan, &run->key, err);
+    return run->frame != NULL;
+}
+
+static bool grow_memory(struct eng_run *run, struct error *err)
+{
+    size_t need = run->frame->plan->memory_bytes;
+
+    if (need > run->memory_size) {
+        size_t size =
+            (need + MEMORY_ALIGNMENT - 1) & ~(size_t)(MEMORY_ALIGNMENT - 1);
+
+        free(run->memory);
+        run->memory = aligned_alloc(MEMORY_ALIGNMENT, size);
+        run->memory_size = run->memory ? size : 0;
+        if (!run->memory)
+            return fail(err, ERR_OUT_OF_MEMORY,
+                        "no memory for a run of %zu bytes", size);
+    }
+    plan_frame_attach(run->frame, run->memory);
+    return true;
+}
+
+static void set_outputs(const struct eng_run *run, struct eng_tensor *outputs)
+{
+    const struct eng_graph *graph = &run->model->graph;
+
+    for (size_t i = 0; i < graph->output_count; i++) {
+        outputs[i] = run->frame->plan->tensors[graph->outputs[i]];
+        outputs[i].data = run->frame->frame.data[graph->outputs[i]];
+    }
+}
+
+bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
+                     struct eng_tensor *outputs,
+                     const struct eng_limits *limits, struct error *err)
+{
+    const struct eng_graph *graph = &run->model->graph;
+
+    onednn_thread_init();
+    for (size_t i = 0; i < graph->input_count; i++) {
+        if (!check_input(&graph->input_ports[i], &inputs[i], err))
+            return false;
+    }
+    if (!make_key(run, inputs, err) || !find_plan(run, inputs, err) ||
+        !grow_memory(run, err))
+        return false;
+    plan_frame_bind_inputs(run->frame, inputs);
+    if (!exec_run(run->frame, limits, err))
+        return false;
+    set_outputs(run, outputs);
+    return true;
+}

@@ -1,0 +1,137 @@
+/*
+ * Element-wise operators of one input: y = f(x)
+ *
+ *   Relu-14 Neg-13 Abs-13 Sqrt-13 Exp-13 Log-13 Tanh-13 Sigmoid-13 Erf-13
+ *   Softplus-22 Ceil-13 Floor-13 Reciprocal-13 (and older forms: other types
+ *   only), Not-1
+ *
+ *   input   x   number [d0, ..., dn-1]; bool for Not
+ *   output  y   type and shape of x; may share memory with x
+ *   errors  ERR_MODEL_UNSUPPORTED: a type the operator does not have here
+ *   source  ONNX operator list
+ *   check   float functions are libm's; Softplus = max(x, 0) + log1p(exp(-|x|))
+ *           does not overflow
+ */
+#include <math.h>
+#include <string.h>
+
+#include "clones.h"
+#include "op.h"
+
+typedef void (*unary_fn)(const void *from, void *to, int64_t count);
+
+#define T          float
+#define NAME(kind) kind##_f32
+#define MATH(name) name##f
+#include "unary_float.inc"
+#define T          double
+#define NAME(kind) kind##_f64
+#define MATH(name) name
+#include "unary_float.inc"
+
+#define T          int8_t
+#define UNSIGNED   uint8_t
+#define NAME(kind) kind##_i8
+#include "unary_int.inc"
+#define T          int16_t
+#define UNSIGNED   uint16_t
+#define NAME(kind) kind##_i16
+#include "unary_int.inc"
+#define T          int32_t
+#define UNSIGNED   uint32_t
+#define NAME(kind) kind##_i32
+#include "unary_int.inc"
+#define T          int64_t
+#define UNSIGNED   uint64_t
+#define NAME(kind) kind##_i64
+#include "unary_int.inc"
+
+static void not_bool(const void *from, void *to, int64_t count)
+{
+    const uint8_t *x = from;
+    uint8_t *y = to;
+
+    for (int64_t i = 0; i < count; i++)
+        y[i] = !x[i];
+}
+
+static void copy_u8(const void *from, void *to, int64_t count)
+{
+    if (count)
+        memmove(to, from, (size_t)count);
+}
+
+enum { TYPE_SLOTS = ENG_BF16 + 1 };
+
+struct unary_kind {
+    const char *name;
+    unary_fn fn[TYPE_SLOTS]; /* by dtype */
+};
+
+#define FLOATS(kind) [ENG_F32] = kind##_f32, [ENG_F64] = kind##_f64
+#define INTS(kind)                                                             \
+    [ENG_I8] = kind##_i8, [ENG_I16] = kind##_i16, [ENG_I32] = kind##_i32,      \
+    [ENG_I64] = kind##_i64
+
+static const struct unary_kind kinds[] = {
+    {"Relu", {FLOATS(relu), INTS(relu)}},
+    {"Neg", {FLOATS(neg), INTS(neg)}},
+    {"Abs", {FLOATS(abs), INTS(abs), [ENG_U8] = copy_u8}},
+    {"Sqrt", {FLOATS(sqrt)}},
+    {"Exp", {FLOATS(exp)}},
+    {"Log", {FLOATS(log)}},
+    {"Tanh", {FLOATS(tanh)}},
+    {"Sigmoid", {FLOATS(sigmoid)}},
+    {"Erf", {FLOATS(erf)}},
+    {"Softplus", {FLOATS(softplus)}},
+    {"Ceil", {FLOATS(ceil)}},
+    {"Floor", {FLOATS(floor)}},
+    {"Reciprocal", {FLOATS(reciprocal)}},
+    {"Not", {[ENG_BOOL] = not_bool}},
+};
+
+struct unary_state {
+    unary_fn fn;
+    int64_t count;
+};
+
+static unary_fn find_fn(const struct op_node *op)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, op->node->op) == 0)
+            return kinds[i].fn[op->in[0]->dtype];
+    }
+    return NULL;
+}
+
+static bool unary_infer(struct op_node *op, struct error *err)
+{
+    struct unary_state *state = op_alloc(op, sizeof *state, err);
+
+    if (!state)
+        return false;
+    op->state = state;
+    op_like(op->out[0], op->in[0]);
+    state->count = eng_tensor_count(op->out[0]);
+    state->fn = find_fn(op);
+    return state->fn || op_want_type(op, 0, 0, err);
+}
+
+static bool unary_run(const struct op_node *op, const struct op_frame *frame,
+                      struct error *err)
+{
+    const struct unary_state *state = op->state;
+
+    (void)err;
+    state->fn(op_in(op, frame, 0), op_out(op, frame, 0), state->count);
+    return true;
+}
+
+const struct op_impl op_unary = {.name = "unary",
+                                 .in_min = 1,
+                                 .in_max = 1,
+                                 .out_min = 1,
+                                 .out_max = 1,
+                                 .in_place = 1,
+                                 .infer = unary_infer,
+                                 .run = unary_run};

@@ -1,0 +1,451 @@
+/*
+ * check: can the engine run a model, and does it give the expected numbers?
+ *
+ *   specserve check MODEL.onnx|DIR... [--json] [--rtol R] [--atol A]
+ *
+ * A folder with model.onnx is one case: the model is loaded, and each
+ * test_data_set_* beside it is run and compared (input_N.pb, output_N.pb;
+ * zipmap_input_N.pb holds the matrix of a sequence(map) output). Other folders
+ * are searched for cases. Statuses: pass, fail (numbers differ, or the run
+ * fails), unsupported (the engine lacks something), invalid (broken model).
+ *
+ * Floats: |got - want| <= A + R * |want|, R = 1e-3 and A = 1e-7. For whole
+ * models (a meta.json lies beside them) |want| is the largest magnitude of the
+ * tensor. Everything else must be equal.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../commands.h"
+#include "arena.h"
+#include "buf.h"
+#include "engine.h"
+
+enum { PATH_SIZE = 4096, DEPTH_MAX = 16 };
+
+enum status { PASS, FAIL, UNSUPPORTED, INVALID, STATUS_COUNT };
+
+static const char *const status_names[] = {"pass", "fail", "unsupported",
+                                           "invalid"};
+
+struct check {
+    bool json;
+    double rtol, atol;
+    size_t counts[STATUS_COUNT];
+    struct buf cases; /* JSON objects, comma between them */
+};
+
+/* --- comparing --- */
+
+struct tolerance {
+    double relative, absolute;
+    bool to_largest; /* relative to the tensor's largest magnitude */
+};
+
+static double float_at(const struct eng_tensor *tensor, int64_t i)
+{
+    return tensor->dtype == ENG_F32 ? (double)((const float *)tensor->data)[i]
+                                    : ((const double *)tensor->data)[i];
+}
+
+static double largest(const struct eng_tensor *tensor)
+{
+    double result = 0;
+
+    for (int64_t i = 0; i < eng_tensor_count(tensor); i++) {
+        double value = fabs(float_at(tensor, i));
+
+        if (isfinite(value) && value > result)
+            result = value;
+    }
+    return result;
+}
+
+static bool close_enough(double got, double want, double scale,
+                         const struct tolerance *tolerance)
+{
+    if (isnan(want) || isnan(got))
+        return isnan(want) && isnan(got);
+    if (isinf(want) || isinf(got))
+        return got == want;
+    return fabs(got - want) <=
+           tolerance->absolute + tolerance->relative * scale;
+}
+
+static bool compare_floats(const struct eng_tensor *got,
+                           const struct eng_tensor *want,
+                           const struct tolerance *tolerance, struct error *err)
+{
+    double top = tolerance->to_largest ? largest(want) : 0;
+
+    for (int64_t i = 0; i < eng_tensor_count(want); i++) {
+        double g = float_at(got, i), w = float_at(want, i);
+
+        if (!close_enough(g, w, tolerance->to_largest ? top : fabs(w),
+                          tolerance))
+            return fail(err, ERR_OUTPUT_INVALID,
+                        "element %lld is %.9g, expected %.9g", (long long)i, g,
+                        w);
+    }
+    return true;
+}
+
+static bool compare_strings(const struct eng_tensor *got,
+                            const struct eng_tensor *want, struct error *err)
+{
+    const struct eng_string *g = got->data, *w = want->data;
+
+    for (int64_t i = 0; i < eng_tensor_count(want); i++) {
+        if (g[i].size != w[i].size ||
+            memcmp(g[i].text, w[i].text, w[i].size) != 0)
+            return fail(err, ERR_OUTPUT_INVALID, "string %lld differs",
+                        (long long)i);
+    }
+    return true;
+}
+
+static bool same_shape(const struct eng_tensor *a, const struct eng_tensor *b)
+{
+    return a->rank == b->rank &&
+           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
+}
+
+static bool compare(const struct eng_tensor *got, const struct eng_tensor *want,
+                    const struct tolerance *tolerance, struct error *err)
+{
+    size_t size = eng_tensor_size(want);
+
+    if (got->dtype != want->dtype)
+        return fail(err, ERR_OUTPUT_INVALID, "type is %s, expected %s",
+                    eng_dtype_name(got->dtype), eng_dtype_name(want->dtype));
+    if (!same_shape(got, want))
+        return fail(err, ERR_OUTPUT_INVALID, "shape differs");
+    if (want->dtype == ENG_F32 || want->dtype == ENG_F64)
+        return compare_floats(got, want, tolerance, err);
+    if (want->dtype == ENG_STRING)
+        return compare_strings(got, want, err);
+    if (size && memcmp(got->data, want->data, size) != 0)
+        return fail(err, ERR_OUTPUT_INVALID, "elements differ");
+    return true;
+}
+
+/* --- one data set --- */
+
+struct data_set {
+    const char *folder;
+    struct eng_model *model;
+    struct arena *arena;
+    struct tolerance tolerance;
+};
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* "<folder>/<stem>_<i>.pb"; false if that is too long or not there. */
+static bool find_tensor(const char *folder, const char *stem, size_t i,
+                        char path[PATH_SIZE])
+{
+    int length = snprintf(path, PATH_SIZE, "%s/%s_%zu.pb", folder, stem, i);
+
+    return length > 0 && length < PATH_SIZE && exists(path);
+}
+
+static bool read_inputs(const struct data_set *set, struct eng_tensor *inputs,
+                        struct error *err)
+{
+    for (size_t i = 0; i < eng_model_input_count(set->model); i++) {
+        char path[PATH_SIZE];
+
+        if (!find_tensor(set->folder, "input", i, path))
+            return fail(err, ERR_FILE_MISSING, "input_%zu.pb is missing", i);
+        if (!eng_tensor_read(path, set->arena, &inputs[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool compare_output(const struct data_set *set, size_t i,
+                           const struct eng_tensor *got, struct error *err)
+{
+    bool is_map = eng_model_output(set->model, i)->is_map;
+    const char *stem = is_map ? "zipmap_input" : "output";
+    struct eng_tensor want;
+    char path[PATH_SIZE];
+    struct error cause;
+
+    if (!find_tensor(set->folder, stem, i, path))
+        return true; /* nothing is said of this output */
+    if (eng_tensor_read(path, set->arena, &want, &cause) &&
+        compare(got, &want, &set->tolerance, &cause))
+        return true;
+    return fail(err, cause.code, "output '%.80s': %.140s",
+                eng_model_output(set->model, i)->name, cause.msg);
+}
+
+static bool run_set(const struct data_set *set, struct error *err)
+{
+    size_t inputs_count = eng_model_input_count(set->model);
+    size_t outputs_count = eng_model_output_count(set->model);
+    struct eng_tensor *inputs =
+        arena_zalloc(set->arena, inputs_count + 1, sizeof *inputs);
+    struct eng_tensor *outputs =
+        arena_zalloc(set->arena, outputs_count + 1, sizeof *outputs);
+    struct eng_run *run;
+    bool ok;
+
+    if (!inputs || !outputs)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a data set");
+    run = eng_run_new(set->model, err);
+    ok = run && read_inputs(set, inputs, err) &&
+         eng_run_execute(run, inputs, outputs, NULL, err);
+    for (size_t i = 0; ok && i < outputs_count; i++)
+        ok = compare_output(set, i, &outputs[i], err);
+    eng_run_free(run);
+    return ok;
+}
+
+/* All of test_data_set_0, _1, ... beside the model. */
+static bool run_sets(const struct check *check, const char *folder,
+                     struct eng_model *model, size_t *count, struct error *err)
+{
+    char meta[PATH_SIZE], path[PATH_SIZE];
+    struct data_set set = {
+        path, model, NULL, {check->rtol, check->atol, false}};
+
+    (void)snprintf(meta, sizeof meta, "%s/meta.json", folder);
+    set.tolerance.to_largest = exists(meta);
+    for (*count = 0;; (*count)++) {
+        struct arena arena;
+        bool ok;
+
+        (void)snprintf(path, sizeof path, "%s/test_data_set_%zu", folder,
+                       *count);
+        if (!exists(path))
+            return true;
+        arena_init(&arena, 0);
+        set.arena = &arena;
+        ok = run_set(&set, err);
+        arena_release(&arena);
+        if (!ok)
+            return false;
+    }
+}
+
+/* --- reporting --- */
+
+static void json_text(struct buf *out, const char *text)
+{
+    buf_char(out, '"');
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (byte < 0x20)
+            buf_printf(out, "\\u%04x", byte);
+        else if (byte == '"' || byte == '\\')
+            buf_printf(out, "\\%c", byte);
+        else
+            buf_char(out, *text);
+    }
+    buf_char(out, '"');
+}
+
+static void report(struct check *check, const char *path, enum status status,
+                   const char *detail)
+{
+    size_t before = check->counts[PASS] + check->counts[FAIL] +
+                    check->counts[UNSUPPORTED] + check->counts[INVALID];
+
+    check->counts[status]++;
+    if (!check->json) {
+        printf("%-11s %s%s%s\n", status_names[status], path,
+               detail[0] ? ": " : "", detail);
+        return;
+    }
+    if (before)
+        buf_char(&check->cases, ',');
+    buf_string(&check->cases, "{\"path\":");
+    json_text(&check->cases, path);
+    buf_printf(&check->cases,
+               ",\"status\":\"%s\",\"detail\":", status_names[status]);
+    json_text(&check->cases, detail);
+    buf_char(&check->cases, '}');
+}
+
+static enum status status_of(const struct error *err)
+{
+    if (err->code == ERR_MODEL_UNSUPPORTED)
+        return UNSUPPORTED;
+    return err->code == ERR_MODEL_INVALID || err->code == ERR_FILE_MISSING
+               ? INVALID
+               : FAIL;
+}
+
+/* --- cases --- */
+
+static void check_model(struct check *check, const char *folder,
+                        const char *path)
+{
+    struct error err;
+    struct eng_model *model = eng_model_open(path, NULL, &err);
+    char detail[sizeof err.msg + 64];
+    struct eng_stats stats;
+    size_t sets;
+
+    if (!model) {
+        report(check, path, status_of(&err), err.msg);
+        return;
+    }
+    eng_model_stats(model, &stats);
+    if (run_sets(check, folder, model, &sets, &err)) {
+        (void)snprintf(detail, sizeof detail,
+                       "%zu nodes, %zu operators, %zu weight bytes, %zu data "
+                       "sets",
+                       stats.nodes, stats.operators, stats.weight_bytes, sets);
+        report(check, path, PASS, detail);
+    } else {
+        (void)snprintf(detail, sizeof detail, "data set %zu: %s", sets,
+                       err.msg);
+        report(check, path,
+               err.code == ERR_MODEL_UNSUPPORTED ? UNSUPPORTED : FAIL, detail);
+    }
+    eng_model_put(model);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int no_dots(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* Every folder at or below `path` that has a model.onnx. */
+static void check_folder(struct check *check, const char *path, int depth)
+{
+    struct dirent **entries;
+    char inner[PATH_SIZE];
+    int count;
+
+    (void)snprintf(inner, sizeof inner, "%s/model.onnx", path);
+    if (exists(inner)) {
+        check_model(check, path, inner);
+        return;
+    }
+    count = depth < DEPTH_MAX ? scandir(path, &entries, no_dots, by_name) : -1;
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
+        if (is_folder(inner))
+            check_folder(check, inner, depth + 1);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+static void check_path(struct check *check, const char *path)
+{
+    char folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+
+    if (is_folder(path)) {
+        check_folder(check, path, 0);
+        return;
+    }
+    (void)snprintf(folder, sizeof folder, "%.*s",
+                   slash ? (int)(slash - path) : 1, slash ? path : ".");
+    check_model(check, folder, path);
+}
+
+static int usage(void)
+{
+    (void)fputs("usage: specserve check MODEL.onnx|DIR... [--json] [--rtol R] "
+                "[--atol A]\n",
+                stderr);
+    return EXIT_USAGE;
+}
+
+static bool parse_double(const char *text, double *value)
+{
+    char *end;
+
+    if (!text)
+        return false;
+    errno = 0;
+    *value = strtod(text, &end);
+    return !errno && end != text && !*end && *value >= 0;
+}
+
+/* Options are taken out of argv; returns how many paths remain, -1 = wrong. */
+static int parse_options(struct check *check, int argc, char **argv)
+{
+    int paths = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            check->json = true;
+        } else if (strcmp(argv[i], "--rtol") == 0) {
+            if (!parse_double(++i < argc ? argv[i] : NULL, &check->rtol))
+                return -1;
+        } else if (strcmp(argv[i], "--atol") == 0) {
+            if (!parse_double(++i < argc ? argv[i] : NULL, &check->atol))
+                return -1;
+        } else if (argv[i][0] == '-') {
+            return -1;
+        } else {
+            argv[paths++] = argv[i];
+        }
+    }
+    return paths;
+}
+
+static void print_totals(const struct check *check)
+{
+    if (check->json)
+        printf("{\"cases\":[%s],\"pass\":%zu,\"fail\":%zu,\"unsupported\":%zu,"
+               "\"invalid\":%zu}\n",
+               check->cases.data ? check->cases.data : "", check->counts[PASS],
+               check->counts[FAIL], check->counts[UNSUPPORTED],
+               check->counts[INVALID]);
+    else
+        printf("%zu pass, %zu fail, %zu unsupported, %zu invalid\n",
+               check->counts[PASS], check->counts[FAIL],
+               check->counts[UNSUPPORTED], check->counts[INVALID]);
+}
+
+int command_check(int argc, char **argv)
+{
+    struct check check = {.rtol = 1e-3, .atol = 1e-7};
+    int paths = parse_options(&check, argc, argv);
+    size_t bad;
+
+    if (paths < 1)
+        return usage();
+    for (int i = 0; i < paths; i++)
+        check_path(&check, argv[i]);
+    print_totals(&check);
+    bad =
+        check.counts[FAIL] + check.counts[UNSUPPORTED] + check.counts[INVALID];
+    if (bad + check.counts[PASS] == 0)
+        (void)fputs("check: no model.onnx found\n", stderr);
+    buf_release(&check.cases);
+    if (bad + check.counts[PASS] == 0)
+        return EXIT_USAGE;
+    return bad ? EXIT_WRONG : EXIT_OK;
+}
