@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "dump.h"
 #include "emit/emit.h"
 #include "load.h"
 #include "out.h"
@@ -57,15 +58,6 @@ static bool parse(int argc, char **argv, struct options *options)
     return options->command != NULL;
 }
 
-/* Emits everything into memory. */
-static void emit_all(const struct cg_ir *ir, struct cg_out *out)
-{
-    for (size_t i = 0; i < sizeof emitters / sizeof *emitters; i++) {
-        out->emitter = emitters[i].name;
-        emitters[i].emit(ir, out);
-    }
-}
-
 static void load_all(struct cg_ir *ir, const char *scratch)
 {
     cg_load(ir, scratch);
@@ -74,17 +66,13 @@ static void load_all(struct cg_ir *ir, const char *scratch)
     cg_check(ir);
 }
 
-static bool write_all(const struct cg_ir *ir, const struct cg_out *out,
-                      const struct options *options)
+/* Emits everything into memory. */
+static void emit_all(const struct cg_ir *ir, struct cg_out *out)
 {
-    const char *lock = cg_text(out->ir, "%s/specgen.lock", ir->dir);
-    struct error err;
-
-    if (cg_file_write(lock, ir->lock, ir->lock_size, &err) &&
-        cg_out_write(out, options->out, &err))
-        return true;
-    (void)fprintf(stderr, "specgen: %s\n", err.msg);
-    return false;
+    for (size_t i = 0; i < sizeof emitters / sizeof *emitters; i++) {
+        out->emitter = emitters[i].name;
+        emitters[i].emit(ir, out);
+    }
 }
 
 /* The lock file is an output like the others. */
@@ -101,6 +89,56 @@ static void compare_lock(struct cg_ir *ir)
     buf_release(&text);
 }
 
+/* ---- commands: each gets an IR without faults ---- */
+
+static bool generate(struct cg_ir *ir, const struct cg_out *out,
+                     const char *dir, struct error *err)
+{
+    const char *lock = cg_text(ir, "%s/specgen.lock", ir->dir);
+
+    return cg_file_write(lock, ir->lock, ir->lock_size, err) &&
+           cg_out_write(out, dir, err);
+}
+
+static bool check(struct cg_ir *ir, const struct cg_out *out, const char *dir,
+                  struct error *err)
+{
+    (void)err;
+    compare_lock(ir);
+    cg_out_compare(out, dir);
+    return true;
+}
+
+static bool dump(struct cg_ir *ir, const struct cg_out *out, const char *dir,
+                 struct error *err)
+{
+    struct buf text = {0};
+    bool ok;
+
+    (void)out;
+    (void)dir;
+    cg_dump(ir, &text);
+    ok = buf_ok(&text) && fwrite(text.data, 1, text.size, stdout) == text.size;
+    buf_release(&text);
+    return ok || fail(err, ERR_FILE_INVALID, "cannot write to stdout");
+}
+
+static const struct command {
+    const char *name;
+    bool (*run)(struct cg_ir *ir, const struct cg_out *out, const char *dir,
+                struct error *err);
+} commands[] = {{"generate", generate}, {"check", check}, {"ir", dump}};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* ---- */
+
 static int report(const struct cg_ir *ir)
 {
     if (!ir->fault_count)
@@ -111,25 +149,24 @@ static int report(const struct cg_ir *ir)
     return 1;
 }
 
-static int run(const struct options *options, struct cg_ir *ir,
-               const char *scratch)
+static int run(const struct options *options, const struct command *command,
+               struct cg_ir *ir, const char *scratch)
 {
-    bool check = strcmp(options->command, "check") == 0;
     struct cg_out out;
-    int status = 0;
+    struct error err;
+    bool ok = true;
 
     cg_out_init(&out, ir, scratch);
     load_all(ir, scratch);
     if (!ir->fault_count)
         emit_all(ir, &out);
-    if (!ir->fault_count && check) {
-        compare_lock(ir);
-        cg_out_compare(&out, options->out);
-    } else if (!ir->fault_count && !write_all(ir, &out, options)) {
-        status = 2;
-    }
+    if (!ir->fault_count)
+        ok = command->run(ir, &out, options->out, &err);
     cg_out_release(&out);
-    return status ? status : report(ir);
+    if (ok)
+        return report(ir);
+    (void)fprintf(stderr, "specgen: %s\n", err.msg);
+    return 2;
 }
 
 static int remove_one(const char *path, const struct stat *info, int type,
@@ -143,21 +180,22 @@ static int remove_one(const char *path, const struct stat *info, int type,
 
 int main(int argc, char **argv)
 {
+    const struct command *command = NULL;
     struct options options;
     char scratch[] = "/tmp/specgen-XXXXXX";
     struct cg_ir ir;
     int status;
 
-    if (!parse(argc, argv, &options) ||
-        (strcmp(options.command, "generate") != 0 &&
-         strcmp(options.command, "check") != 0))
+    if (parse(argc, argv, &options))
+        command = find_command(options.command);
+    if (!command)
         return usage();
     if (!mkdtemp(scratch)) {
         (void)fputs("specgen: cannot make a folder in /tmp\n", stderr);
         return 2;
     }
     cg_ir_init(&ir, options.api);
-    status = run(&options, &ir, scratch);
+    status = run(&options, command, &ir, scratch);
     cg_ir_release(&ir);
     (void)nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return status;
