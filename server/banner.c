@@ -3,8 +3,9 @@
  */
 #include "banner.h"
 
-static const char rule[] = "===================================================="
-                           "============================\n";
+static const char rule[] =
+    "===================================================="
+    "============================\n";
 
 static void print_indented(const char *text, FILE *out)
 {
@@ -19,14 +20,15 @@ static void print_indented(const char *text, FILE *out)
 
 static void print_specification(FILE *out)
 {
-    (void)fputs("\nAPI SPECIFICATION:\n"
-                "  Using the Lightweight AI Model API Runtime Specification 1.2 "
-                "from:\n"
-                "  © 2025 Paramus Transform LLC\n"
-                "  2020 N ACADEMY BLVD, STE 261 #3770\n"
-                "  COLORADO SPRINGS, CO 80909, U.S.\n"
-                "\nNOTICE: Registration is required to use this service.\n",
-                out);
+    (void)fputs(
+        "\nAPI SPECIFICATION:\n"
+        "  Using the Lightweight AI Model API Runtime Specification 1.2 "
+        "from:\n"
+        "  © 2025 Paramus Transform LLC\n"
+        "  2020 N ACADEMY BLVD, STE 261 #3770\n"
+        "  COLORADO SPRINGS, CO 80909, U.S.\n"
+        "\nNOTICE: Registration is required to use this service.\n",
+        out);
 }
 
 void banner_print(const struct banner *banner, FILE *out)

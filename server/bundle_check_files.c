@@ -90,7 +90,8 @@ static bool counts_tokens(const struct bundle_signature *signature)
 static void check_artifacts(const struct bundle_check *check)
 {
     static const char model_at[] = "/spec/identity/model/artifacts/modelUri";
-    static const char tokenizer_at[] = "/spec/identity/model/artifacts/tokenizerUri";
+    static const char tokenizer_at[] =
+        "/spec/identity/model/artifacts/tokenizerUri";
     const char *model = artifact(check, model_at);
     const char *tokenizer = artifact(check, tokenizer_at);
     bool tokens = counts_tokens(&check->bundle->signature);

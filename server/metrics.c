@@ -43,7 +43,7 @@ static struct metrics_op *find(struct srv_metrics *metrics,
 {
     const struct op_table *table = metrics->table;
 
-    if (op < table->ops || op >= table->ops + table->count)
+    if (!op || op < table->ops || op >= table->ops + table->count)
         return NULL;
     return &metrics->ops[op - table->ops];
 }

@@ -1,0 +1,234 @@
+/*
+ * App: see app.h.
+ */
+#include "app.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "runtime_server.h"
+
+static struct srv_bundle *open_bundle(const char *path, struct error *err)
+{
+    struct arena arena;
+    struct doc_report report;
+    struct srv_bundle *bundle;
+    struct buf text = {0};
+
+    arena_init(&arena, 0);
+    doc_report_init(&report, &arena);
+    bundle = bundle_open(path, &report);
+    doc_report_print(&report, &text);
+    if (text.size)
+        (void)!write(STDERR_FILENO, text.data, text.size);
+    if (!bundle)
+        fail(err, ERR_DOCUMENT_INVALID, "bundle '%s' has %zu faults", path,
+             report.faults);
+    buf_release(&text);
+    arena_release(&arena);
+    return bundle;
+}
+
+static enum bundle_shutdown shutdown_mode(const struct srv_config *config,
+                                          const struct srv_bundle *bundle,
+                                          struct error *err)
+{
+    static const char *const names[] = {"disabled", "loopback", "token"};
+
+    if (*config->shutdown == '\0')
+        return bundle->api.shutdown;
+    for (int i = 0; i < 3; i++)
+        if (strcmp(config->shutdown, names[i]) == 0)
+            return (enum bundle_shutdown)i;
+    fail(err, ERR_USAGE, "--shutdown takes disabled, loopback or token");
+    return SHUTDOWN_OFF;
+}
+
+struct srv_app *app_open(const struct srv_config *config, const char *path,
+                         int workers, int stop_fd, struct error *err)
+{
+    struct srv_app *app = calloc(1, sizeof *app);
+
+    if (!app) {
+        fail(err, ERR_OUT_OF_MEMORY, "no memory for the service");
+        return NULL;
+    }
+    (void)pthread_mutex_init(&app->workers_mu, NULL);
+    app->config = config;
+    app->stop_fd = stop_fd;
+    app->worker_count = workers;
+    app->state = APP_STARTING;
+    error_clear(err);
+    app->bundle = open_bundle(path, err);
+    if (!app->bundle)
+        goto failed;
+    app->shutdown = shutdown_mode(config, app->bundle, err);
+    if (err->code != ERR_NONE ||
+        !metrics_init(&app->metrics, &runtime_ops, err))
+        goto failed;
+    return app;
+failed:
+    app_close(app);
+    return NULL;
+}
+
+static void free_workers(struct srv_app *app)
+{
+    for (int i = 0; i < app->idle_count; i++)
+        pipeline_worker_free(app->workers[i]);
+    free(app->workers);
+}
+
+void app_close(struct srv_app *app)
+{
+    if (!app)
+        return;
+    free_workers(app);
+    pipeline_close(app->pipeline);
+    eng_model_put(app->model);
+    metrics_release(&app->metrics);
+    bundle_close(app->bundle);
+    (void)pthread_mutex_destroy(&app->workers_mu);
+    free(app);
+}
+
+static bool check_model(struct srv_app *app, struct error *err)
+{
+    struct arena arena;
+    struct doc_report report;
+    struct buf text = {0};
+    bool ok;
+
+    arena_init(&arena, 0);
+    doc_report_init(&report, &arena);
+    ok = bundle_check_model(app->bundle, app->model, &report);
+    doc_report_print(&report, &text);
+    if (!ok)
+        fail(err, ERR_DOCUMENT_INVALID, "model and signature differ: %s",
+             text.size ? text.data : "");
+    buf_release(&text);
+    arena_release(&arena);
+    return ok;
+}
+
+static bool open_pipeline(struct srv_app *app, struct error *err)
+{
+    app->pipeline = pipeline_open(app->bundle, app->model, err);
+    if (!app->pipeline)
+        return false;
+    app->workers = calloc((size_t)app->worker_count, sizeof *app->workers);
+    if (!app->workers)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the workers");
+    while (app->idle_count < app->worker_count) {
+        struct pipeline_worker *worker =
+            pipeline_worker_new(app->pipeline, err);
+
+        if (!worker)
+            return false;
+        app->workers[app->idle_count++] = worker;
+    }
+    return true;
+}
+
+/* Runs every test example once; the first one that differs blocks. */
+static void run_examples(struct srv_app *app)
+{
+    const struct eng_limits limits = {.deadline_ns = CLOCK_NEVER};
+    const struct srv_bundle *bundle = app->bundle;
+    struct pipeline_worker *worker = app_worker_get(app);
+    int expected = APP_STARTING, next = APP_READY;
+    struct error err;
+
+    for (size_t i = 0; i < bundle->example_count && next == APP_READY; i++)
+        if (!pipeline_example_check(worker, &bundle->examples[i], &limits,
+                                    &err)) {
+            (void)memcpy(app->blocked_by, err.msg, sizeof app->blocked_by);
+            log_event(LOG_ERROR, "blocked", "model=%s reason=\"%s\"",
+                      bundle->name, err.msg);
+            next = APP_BLOCKED;
+        }
+    app_worker_put(app, worker);
+    /* a stop that came meanwhile keeps its state */
+    (void)atomic_compare_exchange_strong(&app->state, &expected, next);
+}
+
+bool app_load(struct srv_app *app, struct error *err)
+{
+    uint64_t started_ns = clock_now_ns();
+
+    app->model = eng_model_open(app->bundle->model_path, NULL, err);
+    if (!app->model || !check_model(app, err) || !open_pipeline(app, err))
+        return false;
+    run_examples(app);
+    log_event(LOG_INFO, "ready", "model=%s state=%s examples=%zu load_ms=%.1f",
+              app->bundle->name, app_state_name(app),
+              app->bundle->example_count,
+              (double)(clock_now_ns() - started_ns) / 1e6);
+    return true;
+}
+
+void app_drain(struct srv_app *app)
+{
+    app->state = APP_DRAINING;
+}
+
+const char *app_state_name(const struct srv_app *app)
+{
+    static const char *const names[] = {
+        [APP_STARTING] = "starting",
+        [APP_READY] = "ok",
+        [APP_BLOCKED] = "blocked",
+        [APP_DRAINING] = "draining",
+    };
+
+    return names[app->state];
+}
+
+bool app_is_ready(const struct srv_app *app, struct error *err)
+{
+    int state = app->state;
+
+    if (state == APP_READY)
+        return true;
+    if (state == APP_BLOCKED)
+        return fail(err, ERR_NOT_READY, "a test example failed: %.200s",
+                    app->blocked_by);
+    return fail(err, ERR_NOT_READY, "the service is %s",
+                state == APP_STARTING ? "starting" : "draining");
+}
+
+struct pipeline_worker *app_worker_get(struct srv_app *app)
+{
+    struct pipeline_worker *worker = NULL;
+
+    (void)pthread_mutex_lock(&app->workers_mu);
+    if (app->idle_count > 0)
+        worker = app->workers[--app->idle_count];
+    (void)pthread_mutex_unlock(&app->workers_mu);
+    return worker;
+}
+
+void app_worker_put(struct srv_app *app, struct pipeline_worker *worker)
+{
+    (void)pthread_mutex_lock(&app->workers_mu);
+    app->workers[app->idle_count++] = worker;
+    (void)pthread_mutex_unlock(&app->workers_mu);
+}
+
+void app_count(const struct srv_call *call)
+{
+    struct srv_app *app = call->app;
+
+    metrics_record(&app->metrics, call->op, (int)call->door, call->err.code,
+                   clock_now_ns() - call->started_ns);
+}
+
+void app_stop(struct srv_app *app)
+{
+    const uint64_t one = 1;
+
+    (void)!write(app->stop_fd, &one, sizeof one);
+}

@@ -1,0 +1,89 @@
+/*
+ * App: what lives as long as one served bundle - documents, model, pipeline,
+ * workers, counters - and the state that /health tells.
+ *
+ *   app_open()   documents, at once; wrong ones end the program here
+ *   app_load()   weights and test examples, while /health says "starting"
+ *   app_drain()  /health says "draining"
+ *
+ * Threads: open, load and close by one thread; everything else any.
+ */
+#ifndef SERVER_APP_H
+#define SERVER_APP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bundle.h"
+#include "config.h"
+#include "door.h"
+#include "metrics.h"
+#include "pipeline.h"
+
+/* Version of the Runtime API, not of the model. */
+#define RUNTIME_API_VERSION "1.2.0"
+
+enum app_state {
+    APP_STARTING,
+    APP_READY,
+    APP_BLOCKED, /* a test example gave another answer than declared */
+    APP_DRAINING
+};
+
+struct srv_app {
+    const struct srv_config *config;
+    struct srv_bundle *bundle;
+    struct eng_model *model;   /* NULL until loaded */
+    struct pipeline *pipeline; /* same */
+    struct srv_metrics metrics;
+    struct door *door; /* NULL until open; for the load that /metrics tells */
+    int stop_fd;       /* eventfd: a write asks the program to end */
+    enum bundle_shutdown shutdown; /* who may ask for it */
+
+    atomic_int state;     /* enum app_state */
+    char blocked_by[240]; /* written before the state becomes APP_BLOCKED */
+
+    pthread_mutex_t workers_mu;
+    struct pipeline_worker **workers; /* idle ones; under workers_mu */
+    int worker_count;                 /* all of them */
+    int idle_count;                   /* under workers_mu */
+};
+
+/*
+ * Loads and checks the bundle at `path`; what is wrong with it is printed to
+ * stderr. `workers` predictions may run side by side. `stop_fd` is borrowed.
+ * NULL: ERR_DOCUMENT_INVALID or ERR_OUT_OF_MEMORY.
+ */
+struct srv_app *app_open(const struct srv_config *config, const char *path,
+                         int workers, int stop_fd, struct error *err);
+void app_close(struct srv_app *app);
+
+/*
+ * Loads the weights, compares them with the documents and runs the test
+ * examples; the state becomes APP_READY, or APP_BLOCKED when an example fails
+ * (which is no failure of this function: the service answers why). Errors are
+ * those of eng_model_open() and pipeline_open().
+ */
+bool app_load(struct srv_app *app, struct error *err);
+
+/* /health says "draining" from now on. */
+void app_drain(struct srv_app *app);
+
+/* "ok", "starting", "draining" or "blocked". */
+const char *app_state_name(const struct srv_app *app);
+
+/* False and ERR_NOT_READY with the reason unless the state is APP_READY. */
+bool app_is_ready(const struct srv_app *app, struct error *err);
+
+/* An idle pipeline worker; never NULL while no more calls run than `workers`
+ * of app_open(). Give it back with app_worker_put(). */
+struct pipeline_worker *app_worker_get(struct srv_app *app);
+void app_worker_put(struct srv_app *app, struct pipeline_worker *worker);
+
+/* Counts a finished call; for door_options.finished. */
+void app_count(const struct srv_call *call);
+
+/* Asks the program to end; returns at once. */
+void app_stop(struct srv_app *app);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * specserve serve BUNDLE...: serves bundles until told to stop.
+ *
+ *   settings -> services open -> models load -> wait for a signal or /shutdown
+ *            -> services close
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "log.h"
+#include "service.h"
+
+enum { BUNDLES_MAX = 16 };
+
+static int exit_code_of(const struct error *err)
+{
+    if (err->code == ERR_REGISTRY_UNAVAILABLE)
+        return EXIT_REGISTRY_ABSENT;
+    if (err->code == ERR_DOCUMENT_INVALID || err->code == ERR_MODEL_INVALID ||
+        err->code == ERR_MODEL_UNSUPPORTED)
+        return EXIT_WRONG;
+    return EXIT_USAGE;
+}
+
+static int complain(const struct error *err)
+{
+    (void)fprintf(stderr, "specserve serve: %s\n", err->msg);
+    return exit_code_of(err);
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+static bool check_settings(const struct srv_config *config, struct error *err)
+{
+    enum log_level level;
+
+    if (config->operand_count < 1 || config->operand_count > BUNDLES_MAX)
+        return fail(err, ERR_USAGE, "wants 1 to %d bundles", BUNDLES_MAX);
+    if (!log_level_by_name(config->log_level, &level))
+        return fail(err, ERR_USAGE,
+                    "--log-level takes error, warn, info or debug");
+    log_set_level(level);
+    log_set_json(config->log_json);
+    return true;
+}
+
+/* Signals come through a descriptor: no handler runs anywhere. Threads that
+ * are started later inherit the mask. */
+static int open_signals(void)
+{
+    sigset_t stop;
+
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigaddset(&stop, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &stop, SFD_CLOEXEC);
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+    return poll(&wait, 1, 0) > 0;
+}
+
+static void wait_for_stop(int signal_fd, int stop_fd)
+{
+    struct pollfd waits[] = {{.fd = signal_fd, .events = POLLIN},
+                             {.fd = stop_fd, .events = POLLIN}};
+
+    while (poll(waits, 2, -1) < 0)
+        ;
+    log_event(LOG_INFO, "stopping", "by=%s",
+              waits[0].revents ? "signal" : "shutdown");
+}
+
+/* The thread budget is the process's: bundles share it, each gets at least
+ * one worker. */
+static int workers_each(const struct srv_config *config)
+{
+    long budget =
+        config->threads ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    long each = budget / config->operand_count;
+
+    return each < 1 ? 1 : (int)each;
+}
+
+static bool start_all(const struct srv_config *config, struct service *services,
+                      int stop_fd, struct error *err)
+{
+    int workers = workers_each(config);
+
+    for (int i = 0; i < config->operand_count; i++)
+        if (!service_open(&services[i], config, config->operands[i], workers,
+                          stop_fd, err))
+            return false;
+    return true;
+}
+
+/* A stop that comes while models load is obeyed between two of them. */
+static bool load_all(const struct srv_config *config, struct service *services,
+                     int signal_fd, struct error *err)
+{
+    for (int i = 0; i < config->operand_count; i++)
+        if (!is_readable(signal_fd) && !service_load(&services[i], err))
+            return false;
+    return true;
+}
+
+static int serve(const struct srv_config *config, int signal_fd, int stop_fd)
+{
+    struct service services[BUNDLES_MAX] = {{0}};
+    struct error err = {0};
+    int code = EXIT_OK;
+
+    if (start_all(config, services, stop_fd, &err) &&
+        load_all(config, services, signal_fd, &err))
+        wait_for_stop(signal_fd, stop_fd);
+    else
+        code = complain(&err);
+    for (int i = config->operand_count - 1; i >= 0; i--)
+        service_close(&services[i]);
+    return code;
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct srv_config config;
+    struct error err = {0};
+    struct arena arena;
+    int signal_fd, stop_fd, code;
+
+    if (argc == 1 && strcmp(argv[0], "--help") == 0) {
+        (void)puts("usage: specserve serve BUNDLE... [OPTIONS]\n");
+        config_help(stdout);
+        return EXIT_OK;
+    }
+    arena_init(&arena, 0);
+    if (!config_load(&config, argc, argv, &arena, &err) ||
+        !check_settings(&config, &err)) {
+        code = complain(&err);
+    } else if (!is_loopback(config.host) && !config.insecure_bind) {
+        (void)fprintf(stderr,
+                      "specserve serve: '%s' is not a loopback address; there "
+                      "is no encryption and no token yet, so it wants "
+                      "--insecure-bind\n",
+                      config.host);
+        code = EXIT_SECURITY;
+    } else {
+        signal_fd = open_signals();
+        stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        code = serve(&config, signal_fd, stop_fd);
+        (void)close(stop_fd);
+        (void)close(signal_fd);
+    }
+    arena_release(&arena);
+    return code;
+}
