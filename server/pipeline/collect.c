@@ -3,10 +3,9 @@
  * steps; and from results to values, after them.
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "num.h"
 #include "step.h"
 
 /* ---- at load ---- */
@@ -205,21 +204,16 @@ bool collect_results(struct pipeline_call *call, struct error *err)
 
 /* ---- to values ---- */
 
-/* The shortest decimal that reads back as this float, so that 0.7f is answered
- * as 0.7 and not as 0.699999988079071. */
-static double shortest(double number, char text[32])
+/* The shortest decimal that reads back as this float, in `text` and as a
+ * double: 0.7f is answered as 0.7 and not as 0.699999988079071. */
+static double shortest(double number, char text[NUM_TEXT_MAX + 1])
 {
-    float wanted = (float)number;
+    size_t size = num_print_float((float)number, text);
+    double value = number;
 
-    for (int digits = 6; digits <= 9; digits++) {
-        float back;
-
-        (void)snprintf(text, 32, "%.*g", digits, number);
-        back = strtof(text, NULL);
-        if (memcmp(&back, &wanted, sizeof(back)) == 0)
-            break;
-    }
-    return strtod(text, NULL);
+    text[size] = '\0';
+    (void)num_scan_double(text, text + size, &value);
+    return value;
 }
 
 /* `encoding: string`: old clients want numbers as texts. */
@@ -228,7 +222,7 @@ static bool number_texts(const struct pipeline_call *call,
                          struct error *err)
 {
     for (size_t row = 0; row < call->rows; row++) {
-        char text[32];
+        char text[NUM_TEXT_MAX + 1];
 
         (void)shortest(result->numbers[row], text);
         texts[row] = arena_strdup(call->arena, text);
@@ -256,7 +250,7 @@ static bool numbers_value(const struct pipeline_call *call,
                           const struct call_result *result,
                           struct pipeline_value *value, struct error *err)
 {
-    char text[32];
+    char text[NUM_TEXT_MAX + 1];
     float *items;
 
     if (!call->is_batch) {

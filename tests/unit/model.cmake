@@ -1,0 +1,3 @@
+# Tokenizer, SMILES and pipeline.
+unit_test(tokenizer SOURCES unit/test_tokenizer.c
+  LIBS text PkgConfig::JANSSON)
