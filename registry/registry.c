@@ -350,14 +350,14 @@ struct reg_instance *reg_live_at_locked(struct registry *registry, int port)
     return instance && instance->live ? instance : NULL;
 }
 
-/* Wall-clock second at which the lease ends, as things stand. */
+/* Wall-clock second at which the lease ends, as things stand; rounded up. */
 static int64_t expires_s(const struct registry *registry,
                          const struct reg_instance *instance)
 {
     int64_t left_ns =
         (int64_t)(instance->lease.expires_ns - reg_now_ns(registry));
 
-    return clock_wall_s() + left_ns / 1000000000;
+    return clock_wall_s() + (left_ns + 999999999) / 1000000000;
 }
 
 static bool add_row(const struct registry *registry,

@@ -1,0 +1,112 @@
+/*
+ * Registry client: chooses the transport by the URL; see registry_client.h.
+ */
+#include "registry_client.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport.h"
+
+static const struct registry_transport *const transports[] = {
+    &registry_over_rest, &registry_over_grpc};
+
+struct registry_client {
+    const struct registry_transport *transport;
+    void *state;
+};
+
+enum { AUTHORITY_SIZE = 256 };
+
+/* Copies "host:port" of what follows the scheme; a path must be empty. */
+static bool take_authority(const char *rest, char authority[AUTHORITY_SIZE],
+                           struct error *err)
+{
+    size_t length = strcspn(rest, "/");
+    const char *colon;
+    char *end;
+    long port;
+
+    if (length == 0 || length >= AUTHORITY_SIZE ||
+        (rest[length] && rest[length + 1]))
+        return fail(err, ERR_USAGE, "the registry's URL is not host:port");
+    memcpy(authority, rest, length);
+    authority[length] = '\0';
+    for (const char *at = authority; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr(".-:[]_", *at))
+            return fail(err, ERR_USAGE, "the registry's URL has a bad host");
+    colon = strrchr(authority, ':');
+    port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || colon == authority || *end || port < 1 || port > 65535)
+        return fail(err, ERR_USAGE, "the registry's URL has no port");
+    return true;
+}
+
+struct registry_client *registry_client_open(const char *url, struct error *err)
+{
+    struct registry_client *client;
+    char authority[AUTHORITY_SIZE];
+
+    for (size_t i = 0; i < sizeof transports / sizeof *transports; i++) {
+        size_t length = strlen(transports[i]->scheme);
+
+        if (strncmp(url, transports[i]->scheme, length) != 0)
+            continue;
+        if (!take_authority(url + length, authority, err))
+            return NULL;
+        client = calloc(1, sizeof *client);
+        if (!client) {
+            (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for a client");
+            return NULL;
+        }
+        client->transport = transports[i];
+        client->state = transports[i]->open(authority, err);
+        if (client->state)
+            return client;
+        free(client);
+        return NULL;
+    }
+    (void)fail(err, ERR_USAGE,
+               "the registry's URL starts with neither http:// nor grpc://");
+    return NULL;
+}
+
+void registry_client_close(struct registry_client *client)
+{
+    if (!client)
+        return;
+    client->transport->close(client->state);
+    free(client);
+}
+
+bool registry_client_register(struct registry_client *client,
+                              const struct registry_announcement *who,
+                              uint32_t timeout_ms, struct registry_lease *lease,
+                              struct error *err)
+{
+    return client->transport->enter(client->state, who, timeout_ms, lease, err);
+}
+
+bool registry_client_unregister(struct registry_client *client, int port,
+                                const char *id, uint32_t timeout_ms,
+                                struct error *err)
+{
+    return client->transport->leave(client->state, port, id, timeout_ms, err);
+}
+
+bool registry_client_heartbeat(struct registry_client *client, int port,
+                               const char *id, uint32_t timeout_ms,
+                               struct error *err)
+{
+    return client->transport->beat(client->state, port, id, timeout_ms, err);
+}
+
+bool registry_client_resolve(struct registry_client *client, const char *model,
+                             uint32_t timeout_ms,
+                             struct registry_address *addresses, size_t max,
+                             size_t *count, struct error *err)
+{
+    return client->transport->resolve(client->state, model, timeout_ms,
+                                      addresses, max, count, err);
+}

@@ -1,0 +1,342 @@
+/*
+ * Transport over REST, in the form of the Runtime API text; the only file that
+ * sees libcurl.
+ *
+ * Sends the seven fields of the text and no others, and takes from an answer
+ * the fields it knows, in whatever order and company they come: registries of
+ * 1.1 leave some out, others add some.
+ */
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "rest_answer.h"
+#include "transport.h"
+
+enum {
+    ANSWER_MAX_BYTES = 1 << 20,
+    TTL_MAX_S = 86400,
+    HTTP_UNPROCESSABLE = 422
+};
+
+struct rest {
+    CURL *curl;
+    struct curl_slist *headers;
+    char base[300];    /* "http://host:port" */
+    struct buf answer; /* body of the last answer */
+    struct arena arena;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_NOTHING);
+}
+
+static void rest_close(void *state)
+{
+    struct rest *rest = state;
+
+    if (!rest)
+        return;
+    curl_easy_cleanup(rest->curl);
+    curl_slist_free_all(rest->headers);
+    buf_release(&rest->answer);
+    arena_release(&rest->arena);
+    free(rest);
+}
+
+static void *rest_open(const char *authority, struct error *err)
+{
+    struct rest *rest = calloc(1, sizeof *rest);
+
+    (void)pthread_once(&curl_once, init_curl);
+    if (rest) {
+        arena_init(&rest->arena, 0);
+        (void)snprintf(rest->base, sizeof rest->base, "http://%s", authority);
+        rest->curl = curl_easy_init();
+        rest->headers =
+            curl_slist_append(NULL, "Content-Type: application/json");
+    }
+    if (rest && rest->curl && rest->headers)
+        return rest;
+    (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for an HTTP client");
+    rest_close(rest);
+    return NULL;
+}
+
+/* ---- one exchange ---- */
+
+static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+    struct buf *answer = context;
+
+    if (answer->size + size * count > ANSWER_MAX_BYTES)
+        return 0; /* ends the transfer with an error */
+    buf_append(answer, bytes, size * count);
+    return buf_ok(answer) ? size * count : 0;
+}
+
+static void prepare(struct rest *rest, const char *verb, const char *url,
+                    const char *body, uint32_t timeout_ms)
+{
+    CURL *curl = rest->curl;
+
+    curl_easy_reset(curl); /* keeps the connection */
+    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, verb);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, rest->headers);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &rest->answer);
+    if (body)
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+}
+
+/* Sends and waits; `*status` is the answer's. */
+static bool exchange(struct rest *rest, const char *verb, const char *path,
+                     const char *body, uint32_t timeout_ms, long *status,
+                     struct error *err)
+{
+    char url[1024];
+    CURLcode code;
+
+    (void)snprintf(url, sizeof url, "%s%s", rest->base, path);
+    buf_clear(&rest->answer);
+    arena_reset(&rest->arena);
+    prepare(rest, verb, url, body, timeout_ms);
+    code = curl_easy_perform(rest->curl);
+    if (code != CURLE_OK)
+        return fail(err, ERR_REGISTRY_UNAVAILABLE,
+                    "the registry does not answer: %s",
+                    curl_easy_strerror(code));
+    (void)curl_easy_getinfo(rest->curl, CURLINFO_RESPONSE_CODE, status);
+    return true;
+}
+
+/* ---- failures ---- */
+
+/* The error of a status that is not 200, in the registry's words if any. */
+static bool refuse(struct rest *rest, long status, struct error *err)
+{
+    static const struct {
+        long status;
+        enum err_code code;
+    } codes[] = {{400, ERR_VALIDATION_ERROR},
+                 {HTTP_UNPROCESSABLE, ERR_VALIDATION_ERROR},
+                 {403, ERR_REGISTRATION_MISMATCH},
+                 {404, ERR_NOT_FOUND},
+                 {405, ERR_METHOD_NOT_ALLOWED},
+                 {412, ERR_REGISTRATION_GONE},
+                 {429, ERR_QUOTA_EXCEEDED}};
+    enum err_code code = ERR_REGISTRY_UNAVAILABLE;
+    struct rest_fields fields = {0};
+    struct error unreadable = {0};
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].status == status)
+            code = codes[i].code;
+    if (!rest_read_fields(&rest->answer, &rest->arena, &fields, &unreadable) ||
+        !fields.error)
+        return fail(err, code, "the registry answers %ld", status);
+    return fail(err, code, "the registry answers %ld: %s", status,
+                fields.error);
+}
+
+/* ---- the four calls ---- */
+
+static void put_announcement(struct buf *out,
+                             const struct registry_announcement *who,
+                             bool with_process)
+{
+    buf_string(out, "{\"app_name\":");
+    rest_put_text(out, who->app_name);
+    buf_string(out, ",\"app_version\":");
+    rest_put_text(out, who->app_version);
+    buf_string(out, ",\"model_name\":");
+    rest_put_text(out, who->model_name);
+    if (with_process)
+        buf_printf(out, ",\"process_id\":%" PRId64, who->process_id);
+    if (who->preferred_port > 0)
+        buf_printf(out, ",\"preferred_port\":%d", who->preferred_port);
+    else
+        buf_string(out, ",\"preferred_port\":null");
+    buf_string(out, ",\"reason\":");
+    rest_put_text(out, who->reason ? who->reason : "");
+    buf_printf(out, ",\"metadata\":%s}", who->metadata ? who->metadata : "{}");
+}
+
+/* Seconds from now until a naive UTC time, or the default where that makes no
+ * sense (a registry that writes local time). */
+static uint32_t seconds_until(const char *expires_at)
+{
+    struct tm parts = {0};
+    int64_t left_s;
+
+    if (!strptime(expires_at, "%Y-%m-%dT%H:%M:%S", &parts))
+        return REGISTRY_TTL_S;
+    left_s = (int64_t)timegm(&parts) - clock_wall_s();
+    return left_s > 0 && left_s <= TTL_MAX_S ? (uint32_t)left_s
+                                             : REGISTRY_TTL_S;
+}
+
+static bool read_lease(struct rest *rest, struct registry_lease *lease,
+                       struct error *err)
+{
+    struct rest_fields fields = {0};
+    struct error why = {0};
+    const char *id, *message;
+
+    if (!rest_read_fields(&rest->answer, &rest->arena, &fields, &why))
+        return fail(err, ERR_REGISTRY_UNAVAILABLE,
+                    "the registry's answer is not JSON");
+    if ((fields.has_success && !fields.success) || fields.assigned_port < 1 ||
+        fields.assigned_port > 65535)
+        return fail(err, ERR_REGISTRY_UNAVAILABLE,
+                    "the registry assigns no port: %s",
+                    fields.message ? fields.message : "it does not say why");
+    id = fields.registration_id ? fields.registration_id : "";
+    message = fields.message ? fields.message : "";
+    if (strlen(id) >= sizeof lease->id)
+        return fail(err, ERR_REGISTRY_UNAVAILABLE,
+                    "the registration_id is too long");
+    *lease = (struct registry_lease){.port = (int)fields.assigned_port,
+                                     .ttl_s = REGISTRY_TTL_S,
+                                     .is_old = !fields.expires_at};
+    if (fields.ttl_s > 0 && fields.ttl_s <= TTL_MAX_S)
+        lease->ttl_s = (uint32_t)fields.ttl_s;
+    else if (fields.expires_at)
+        lease->ttl_s = seconds_until(fields.expires_at);
+    (void)snprintf(lease->id, sizeof lease->id, "%s", id);
+    (void)snprintf(lease->message, sizeof lease->message, "%s", message);
+    return true;
+}
+
+static bool enter_once(struct rest *rest,
+                       const struct registry_announcement *who,
+                       bool with_process, uint32_t timeout_ms, long *status,
+                       struct error *err)
+{
+    struct buf body = {0};
+    bool ok;
+
+    put_announcement(&body, who, with_process);
+    ok = buf_ok(&body) ? exchange(rest, "POST", "/register", body.data,
+                                  timeout_ms, status, err)
+                       : fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
+    buf_release(&body);
+    return ok;
+}
+
+static bool rest_enter(void *state, const struct registry_announcement *who,
+                       uint32_t timeout_ms, struct registry_lease *lease,
+                       struct error *err)
+{
+    struct rest *rest = state;
+    struct error first = {0};
+    bool is_old = false;
+    long status = 0;
+
+    if (!enter_once(rest, who, true, timeout_ms, &status, err))
+        return false;
+    if (status == 400 || status == HTTP_UNPROCESSABLE) {
+        (void)refuse(rest, status, &first);
+        if (!enter_once(rest, who, false, timeout_ms, &status, err))
+            return false;
+        is_old = true;
+    }
+    if (status != 200 && status != 201) {
+        (void)refuse(rest, status, err);
+        if (is_old) /* what is wrong was not process_id */
+            *err = first;
+        return false;
+    }
+    if (!read_lease(rest, lease, err))
+        return false;
+    lease->is_old = lease->is_old || is_old;
+    return true;
+}
+
+static bool rest_leave(void *state, int port, const char *id,
+                       uint32_t timeout_ms, struct error *err)
+{
+    struct rest *rest = state;
+    char *escaped = curl_easy_escape(rest->curl, id, 0);
+    char path[512];
+    long status = 0;
+
+    if (!escaped)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
+    (void)snprintf(path, sizeof path, "/unregister/%d?registration_id=%s", port,
+                   escaped);
+    curl_free(escaped);
+    if (!exchange(rest, "DELETE", path, NULL, timeout_ms, &status, err))
+        return false;
+    return status == 200 || status == 204 || refuse(rest, status, err);
+}
+
+static bool rest_beat(void *state, int port, const char *id,
+                      uint32_t timeout_ms, struct error *err)
+{
+    struct rest *rest = state;
+    struct buf body = {0};
+    char path[64];
+    long status = 0;
+    bool ok;
+
+    (void)snprintf(path, sizeof path, "/heartbeat/%d", port);
+    buf_char(&body, '{');
+    if (*id) {
+        buf_string(&body, "\"registration_id\":");
+        rest_put_text(&body, id);
+    }
+    buf_char(&body, '}');
+    ok = buf_ok(&body)
+             ? exchange(rest, "POST", path, body.data, timeout_ms, &status, err)
+             : fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
+    buf_release(&body);
+    return ok && (status == 200 || refuse(rest, status, err));
+}
+
+static bool rest_resolve(void *state, const char *model, uint32_t timeout_ms,
+                         struct registry_address *addresses, size_t max,
+                         size_t *count, struct error *err)
+{
+    struct rest *rest = state;
+    char *escaped = curl_easy_escape(rest->curl, model, 0);
+    char path[512];
+    long status = 0;
+
+    if (!escaped)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
+    (void)snprintf(path, sizeof path, "/resolve/%s", escaped);
+    curl_free(escaped);
+    if (!exchange(rest, "GET", path, NULL, timeout_ms, &status, err))
+        return false;
+    if (status != 200)
+        return refuse(rest, status, err);
+    if (!rest_read_instances(&rest->answer, &rest->arena, addresses, max, count,
+                             err))
+        return fail(err, ERR_REGISTRY_UNAVAILABLE,
+                    "the registry's answer is not JSON");
+    return *count > 0 ||
+           fail(err, ERR_NOT_FOUND, "no instance of '%s' is live", model);
+}
+
+const struct registry_transport registry_over_rest = {.scheme = "http://",
+                                                      .open = rest_open,
+                                                      .close = rest_close,
+                                                      .enter = rest_enter,
+                                                      .leave = rest_leave,
+                                                      .beat = rest_beat,
+                                                      .resolve = rest_resolve};
