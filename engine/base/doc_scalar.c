@@ -161,7 +161,9 @@ static void read_integer(struct doc_scalar *scalar, const struct rule *rule,
     memmove(digits + sign, digits + sign + rule->skip,
             strlen(digits + sign + rule->skip) + 1);
     set_integer(scalar, digits, rule->base);
-    scalar->decimal = rule->base == 10;
+    /* 007 is octal to YAML 1.1, even where both find the same number */
+    scalar->decimal =
+        rule->base == 10 && !(digits[sign] == '0' && digits[sign + 1]);
 }
 
 /* Base 60: 1:30 is 90, 1:30.5 is 90.5. */
