@@ -277,13 +277,6 @@ static bool read_map(struct json_reader *in, const struct msg_field *field,
 
 /* ---- unions without a tag ---- */
 
-/* The alternative is a message that holds nothing but one list. */
-static bool is_list_wrapper(const struct msg_field *field)
-{
-    return field->kind == MSG_MSG && field->sub->field_count == 1 &&
-           field->sub->fields[0].card == MSG_LIST;
-}
-
 /* Could a value that begins with `next` be this alternative? */
 static bool may_be(const struct msg_field *field, char next)
 {
@@ -307,7 +300,7 @@ static bool may_be(const struct msg_field *field, char next)
     case MSG_MSG:
         break;
     }
-    return next == (is_list_wrapper(field) ? '[' : '{');
+    return next == (msg_is_list(field) ? '[' : '{');
 }
 
 /* Reads the value as this alternative. */
@@ -318,7 +311,7 @@ static bool read_alternative(struct json_reader *in,
     void *slot = msg_member(field, message);
     bool ok;
 
-    if (is_list_wrapper(field)) {
+    if (msg_is_list(field)) {
         void *wrapper = msg_new(field->sub, in->scan.arena);
 
         if (!wrapper)

@@ -340,8 +340,7 @@ static bool write_union(struct writer *to, const struct msg_def *def,
 
     if (!field)
         return broken(to, "has no value", err);
-    if (field->kind != MSG_MSG || field->sub->field_count != 1 ||
-        field->sub->fields[0].card != MSG_LIST)
+    if (!msg_is_list(field))
         return write_value(to, field, msg_member_const(field, message), err);
     inner = *(void *const *)msg_member_const(field, message);
     return write_list(to, &field->sub->fields[0], inner, err);
@@ -427,7 +426,8 @@ bool json_encode(const struct msg_def *def, const void *message,
 
     if (!write_message(&to, def, message, err))
         return false;
-    if (!buf_ok(out))
+    if (!buf_reserve(out, 0))
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the answer");
+    out->data[out->size] = '\0'; /* numbers are written without */
     return true;
 }

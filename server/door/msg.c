@@ -77,6 +77,12 @@ void msg_mark(const struct msg_field *field, void *message)
         *mark = 1;
 }
 
+bool msg_is_list(const struct msg_field *field)
+{
+    return field->kind == MSG_MSG && field->sub->field_count == 1 &&
+           field->sub->fields[0].card == MSG_LIST;
+}
+
 const struct msg_field *msg_chosen(const struct msg_def *def,
                                    const void *message)
 {

@@ -58,6 +58,10 @@ static inline size_t msg_count(const struct msg_field *field,
                                            field->quantifier);
 }
 
+/* The alternative is a message that holds nothing but one list: in JSON it is
+ * that list. */
+bool msg_is_list(const struct msg_field *field);
+
 /* The field of a union that holds the value, or NULL. */
 const struct msg_field *msg_chosen(const struct msg_def *def,
                                    const void *message);

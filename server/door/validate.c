@@ -323,7 +323,10 @@ static bool check_union(struct check *check, const struct msg_def *def,
 
     if (!field)
         return refuse(check, "has no value", err);
-    return check_field(check, field, message, err);
+    if (!msg_is_list(field))
+        return check_field(check, field, message, err);
+    return check_list(check, &field->sub->fields[0],
+                      *(void *const *)msg_member_const(field, message), err);
 }
 
 static bool check_object(struct check *check, const struct msg_def *def,

@@ -1,0 +1,925 @@
+/*
+ * JSON codec: what is taken, what is refused and with which words, what is
+ * written, and that random messages come back.
+ */
+#include "codec_json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "codec_messages.h"
+#include "rfc3339.h"
+#include "unit.h"
+#include "utf8.h"
+
+/* ---- in and out again ---- */
+
+/* Decodes and encodes; the text in `out`, or "CODE sentence". */
+static void there_and_back(const struct msg_def *def, const char *text,
+                           struct buf *out)
+{
+    struct arena arena;
+    struct error err;
+    void *message = NULL;
+
+    arena_init(&arena, 0);
+    buf_clear(out);
+    if (!json_decode(def, text, strlen(text), &arena, &message, &err) ||
+        !json_encode(def, message, out, &err)) {
+        buf_clear(out);
+        buf_printf(out, "%s %s", err_info(err.code)->name, err.msg);
+    }
+    arena_release(&arena);
+}
+
+static void check_all(const struct msg_def *def, const char *const cases[][2],
+                      size_t count)
+{
+    struct buf out = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        there_and_back(def, cases[i][0], &out);
+        if (strcmp(out.data, cases[i][1]) != 0)
+            fail_msg("%s\n  gave     %s\n  expected %s", cases[i][0], out.data,
+                     cases[i][1]);
+    }
+    buf_release(&out);
+}
+
+/* What an empty sample is written as, behind its other fields. */
+#define EMPTY_LISTS                                                            \
+    "\"numbers\":[],\"floats\":[],\"doubles\":[],\"texts\":[],\"inners\":[],"  \
+    "\"values\":{},\"counts\":{}}"
+#define NOTHING "\"nothing\":null,"
+
+static void test_every_kind_is_read_and_written(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{}", "{" NOTHING EMPTY_LISTS},
+        {" {\"yes\" : true } ", "{\"yes\":true," NOTHING EMPTY_LISTS},
+        {"{\"yes\":false,\"i32\":-2147483648,\"u32\":4294967295,"
+         "\"i64\":-9223372036854775808,\"u64\":18446744073709551615}",
+         "{\"yes\":false,\"i32\":-2147483648,\"u32\":4294967295,"
+         "\"i64\":-9223372036854775808,"
+         "\"u64\":18446744073709551615," NOTHING EMPTY_LISTS},
+        {"{\"i32\":1.0,\"i64\":1e3,\"u32\":-0}",
+         "{\"i32\":1,\"u32\":0,\"i64\":1000," NOTHING EMPTY_LISTS},
+        {"{\"f32\":0.1,\"f64\":0.1}",
+         "{\"f32\":0.1,\"f64\":0.1," NOTHING EMPTY_LISTS},
+        {"{\"f32\":3,\"f64\":1e300}",
+         "{\"f32\":3.0,\"f64\":1e300," NOTHING EMPTY_LISTS},
+        {"{\"text\":\"a\\u00e9\\n\\\"\\u0001\"}",
+         "{\"text\":\"a\xc3\xa9\\n\\\"\\u0001\"," NOTHING EMPTY_LISTS},
+        {"{\"te\\u0078t\":\"\"}", "{\"text\":\"\"," NOTHING EMPTY_LISTS},
+        {"{\"bytes\":\"_-8\"}", "{\"bytes\":\"/+8=\"," NOTHING EMPTY_LISTS},
+        {"{\"free\": {\"b\":[1.50, {}], \"a\":null} }",
+         "{\"free\":{\"b\":[1.50, {}], \"a\":null}," NOTHING EMPTY_LISTS},
+        {"{\"free\":null}", "{\"free\":null," NOTHING EMPTY_LISTS},
+        {"{\"when\":\"2026-01-05T13:00:00.5+01:00\"}",
+         "{\"when\":\"2026-01-05T12:00:00.500Z\"," NOTHING EMPTY_LISTS},
+        {"{\"color\":\"green\"}", "{\"color\":\"green\"," NOTHING EMPTY_LISTS},
+        {"{\"inner\":{\"label\":\"A\",\"size\":-3}}",
+         "{\"inner\":{\"label\":\"A\",\"size\":-3}," NOTHING EMPTY_LISTS},
+        {"{\"nothing\":null}", "{" NOTHING EMPTY_LISTS},
+        {"{\"nothing\":\"x\"}", "{\"nothing\":\"x\"," EMPTY_LISTS},
+        {"{\"left\":7}", "{" NOTHING "\"left\":7," EMPTY_LISTS},
+        {"{\"right\":\"r\"}", "{" NOTHING "\"right\":\"r\"," EMPTY_LISTS},
+    };
+
+    (void)state;
+    check_all(&sample_def, cases, COUNT_OF(cases));
+}
+
+static void test_lists_and_maps_are_read_and_written(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"numbers\":[1, -2,3.0]}",
+         "{" NOTHING "\"numbers\":[1,-2,3],\"floats\":[],\"doubles\":[],"
+         "\"texts\":[],\"inners\":[],\"values\":{},\"counts\":{}}"},
+        {"{\"floats\":[1, 0.1,\n-2.5e-3 ],\"doubles\":[0.1]}",
+         "{" NOTHING "\"numbers\":[],\"floats\":[1.0,0.1,-0.0025],"
+         "\"doubles\":[0.1],\"texts\":[],\"inners\":[],\"values\":{},"
+         "\"counts\":{}}"},
+        {"{\"texts\":[\"\",\"a\",\"\\t\"],\"inners\":[{\"label\":\"X\"}]}",
+         "{" NOTHING "\"numbers\":[],\"floats\":[],\"doubles\":[],"
+         "\"texts\":[\"\",\"a\",\"\\t\"],\"inners\":[{\"label\":\"X\"}],"
+         "\"values\":{},\"counts\":{}}"},
+        {"{\"counts\":{\"b\":2,\"a\":1,\"\":3}}",
+         "{" NOTHING "\"numbers\":[],\"floats\":[],\"doubles\":[],"
+         "\"texts\":[],\"inners\":[],\"values\":{},"
+         "\"counts\":{\"\":3,\"a\":1,\"b\":2}}"},
+    };
+
+    (void)state;
+    check_all(&sample_def, cases, COUNT_OF(cases));
+}
+
+static void test_unions_are_told_by_the_type_of_the_value(void **state)
+{
+    static const char *const cases[][2] = {
+        {"1.5", "1.5"},
+        {"-0", "-0.0"},
+        {"true", "true"},
+        {"\"x\"", "\"x\""},
+        {"[]", "[]"},
+        {"[1,2.5]", "[1.0,2.5]"},
+        {"[\"a\",\"b\"]", "[\"a\",\"b\"]"},
+        {"[1,\"a\"]", "[1,\"a\"]"}, /* kept as text */
+        {"[\"a\", 1]", "[\"a\", 1]"},
+        {"[1, null]", "[1, null]"},
+        {"[[1, 2], [3]]", "[[1, 2], [3]]"},
+        {"[true]", "[true]"},
+        {"{ \"a\": [1] }", "{ \"a\": [1] }"},
+        {"null", "null"},
+        {"[1e39]", "VALIDATION_ERROR /0: the number is outside the range of a "
+                   "float"},
+        {"1e999", "VALIDATION_ERROR the message: the number is outside the "
+                  "range of a double"},
+        {"[1,]", "MALFORMED_JSON expected a value at byte 3"},
+        {"[1,\"a\"", "MALFORMED_JSON expected ']' at byte 6"},
+        {"{\"a\":1,\"a\":2}", "MALFORMED_JSON duplicate key at byte 7"},
+        {"{\"a\":1,\"\\u0061\":2}", "MALFORMED_JSON duplicate key at byte 7"},
+        {"[{\"b\":{\"a\":1,\"a\":2}}]",
+         "MALFORMED_JSON duplicate key at byte 13"},
+        {"nope", "MALFORMED_JSON expected a value at byte 0"},
+    };
+
+    (void)state;
+    check_all(&any_def, cases, COUNT_OF(cases));
+}
+
+static void test_the_list_alternative_is_typed(void **state)
+{
+    static const struct {
+        const char *text;
+        enum any_case kind;
+    } cases[] = {
+        {"1", ANY_NUMBER},       {"false", ANY_FLAG}, {"\"QUJD\"", ANY_TEXT},
+        {"[1,2]", ANY_FLOATS},   {"[]", ANY_FLOATS},  {"[\"a\"]", ANY_STRINGS},
+        {"[1,\"a\"]", ANY_JSON}, {"{}", ANY_JSON},    {"[[1]]", ANY_JSON}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *text = cases[i].text;
+        struct arena arena;
+        struct error err;
+        void *message = NULL;
+
+        arena_init(&arena, 0);
+        assert_true(
+            json_decode(&any_def, text, strlen(text), &arena, &message, &err));
+        assert_int_equal(((struct any *)message)->kind, cases[i].kind);
+        arena_release(&arena);
+    }
+}
+
+/* ---- refusals ---- */
+
+static void test_wrong_values_are_refused_by_name_and_limit(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", "MALFORMED_JSON expected a value at byte 0"},
+        {"[]", "VALIDATION_ERROR the message: expected an object, found a "
+               "list"},
+        {"null", "VALIDATION_ERROR the message: expected an object, found "
+                 "null"},
+        {"{\"yes\":1}",
+         "VALIDATION_ERROR /yes: expected a boolean, found a number"},
+        {"{\"yes\":\"true\"}",
+         "VALIDATION_ERROR /yes: expected a boolean, found a string"},
+        {"{\"yes\":null}", "VALIDATION_ERROR /yes: must not be null"},
+        {"{\"numbers\":null}",
+         "VALIDATION_ERROR /numbers: expected a list, found null"},
+        {"{\"numbers\":[1,null]}",
+         "VALIDATION_ERROR /numbers/1: expected an integer, found null"},
+        {"{\"i32\":1.5}",
+         "VALIDATION_ERROR /i32: expected an integer, found a fraction"},
+        {"{\"i32\":2147483648}", "VALIDATION_ERROR /i32: the number is outside "
+                                 "-2147483648 to 2147483647"},
+        {"{\"u32\":-1}",
+         "VALIDATION_ERROR /u32: the number is outside 0 to 4294967295"},
+        {"{\"i64\":9223372036854775808}",
+         "VALIDATION_ERROR /i64: the number is outside -9223372036854775808 "
+         "to 9223372036854775807"},
+        {"{\"u64\":1e20}", "VALIDATION_ERROR /u64: the number is outside 0 to "
+                           "18446744073709551615"},
+        {"{\"i64\":\"5\"}",
+         "VALIDATION_ERROR /i64: expected an integer, found a string"},
+        {"{\"f32\":1e39}", "VALIDATION_ERROR /f32: the number is outside the "
+                           "range of a float"},
+        {"{\"f64\":1e999}", "VALIDATION_ERROR /f64: the number is outside the "
+                            "range of a double"},
+        {"{\"f64\":NaN}", "MALFORMED_JSON expected a value at byte 7"},
+        {"{\"f64\":Infinity}", "MALFORMED_JSON expected a value at byte 7"},
+        {"{\"f64\":01}", "MALFORMED_JSON expected '}' at byte 8"},
+        {"{\"f64\":1.}", "MALFORMED_JSON expected a digit at byte 9"},
+        {"{\"floats\":[1,2.]}", "MALFORMED_JSON expected a digit at byte 15"},
+        {"{\"floats\":[1,\"x\"]}",
+         "VALIDATION_ERROR /floats/1: expected a number, found a string"},
+        {"{\"floats\":[1 2]}", "MALFORMED_JSON expected ']' at byte 13"},
+        {"{\"floats\":[1", "MALFORMED_JSON expected ']' at byte 12"},
+        {"{\"text\":5}",
+         "VALIDATION_ERROR /text: expected a string, found a number"},
+        {"{\"bytes\":\"a\"}", "VALIDATION_ERROR /bytes: expected base64"},
+        {"{\"when\":\"yesterday\"}",
+         "VALIDATION_ERROR /when: expected a time as in RFC 3339"},
+        {"{\"color\":\"blue\"}",
+         "VALIDATION_ERROR /color: expected one of the listed values"},
+        {"{\"color\":1}",
+         "VALIDATION_ERROR /color: expected a string, found a number"},
+        {"{\"inner\":{\"size\":{}}}",
+         "VALIDATION_ERROR /inner/size: expected an integer, found an object"},
+        {"{\"inners\":[{},{\"inner\":[]}]}",
+         "VALIDATION_ERROR /inners/1/inner: expected an object, found a list"},
+        {"{\"values\":{\"a/b~c\":[1e39]}}",
+         "VALIDATION_ERROR /values/a~1b~0c/0: the number is outside the range "
+         "of a float"},
+        {"{\"txt\":1}", "VALIDATION_ERROR /txt: unknown field, did you mean "
+                        "'text'?"},
+        {"{\"bogus_name\":1}", "VALIDATION_ERROR /bogus_name: unknown field"},
+        {"{\"inner\":{\"labels\":1}}",
+         "VALIDATION_ERROR /inner/labels: unknown "
+         "field, did you mean 'label'?"},
+        {"{\"left\":1,\"right\":\"r\"}", "VALIDATION_ERROR /right: only one "
+                                         "field of its group may be given"},
+        {"{\"yes\":true,\"yes\":true}",
+         "MALFORMED_JSON duplicate key at byte 12"},
+        {"{\"nothing\":null,\"nothing\":null}",
+         "MALFORMED_JSON duplicate key at byte 16"},
+        {"{\"counts\":{\"a\":1,\"b\":2,\"a\":3}}",
+         "MALFORMED_JSON duplicate key 'a' before byte 29"},
+        {"{\"free\":{\"a\":1,\"a\":1}}",
+         "MALFORMED_JSON duplicate key at byte 15"},
+        {"{\"yes\":true,}", "MALFORMED_JSON expected a string at byte 12"},
+        {"{\"yes\":true} x", "MALFORMED_JSON text after the value at byte 13"},
+        {"\xef\xbb\xbf{}", "MALFORMED_JSON expected a value at byte 0"},
+        {"{\"text\":\"\\ud800\"}", "MALFORMED_JSON lone surrogate at byte 15"},
+        {"{\"text\":\"\xff\"}", "MALFORMED_JSON invalid UTF-8 at byte 9"},
+        {"{\"te\\u0000xt\":1}", "MALFORMED_JSON NUL in a string at byte 10"},
+    };
+
+    (void)state;
+    check_all(&sample_def, cases, COUNT_OF(cases));
+}
+
+static void test_open_messages_skip_unknown_keys(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"text\":\"t\",\"values\":{},\"more\":{\"a\":[1,{}]},\"n\":null}",
+         "{\"text\":\"t\",\"values\":{}}"},
+        {"{\"text\":\"t\",\"values\":{},\"more\":1,\"more\":2}",
+         "MALFORMED_JSON duplicate key at byte 33"},
+        {"{\"text\":\"t\",\"values\":{},\"more\":{\"a\":1,\"a\":2}}",
+         "MALFORMED_JSON duplicate key at byte 38"},
+        {"{\"text\":\"t\",\"values\":{},\"more\":[1,]}",
+         "MALFORMED_JSON expected a value at byte 34"},
+        {"{\"text\":\"t\"}", "VALIDATION_ERROR /values: is required"},
+    };
+
+    (void)state;
+    check_all(&open_sample_def, cases, COUNT_OF(cases));
+}
+
+/* `depth` nested values around a null. */
+static char *nested(char opening, char closing, int depth)
+{
+    char *text = malloc((size_t)depth * 8 + 8), *out = text;
+
+    assert_non_null(text);
+    for (int i = 0; i < depth; i++) {
+        *out++ = opening;
+        if (opening == '{')
+            out += sprintf(out, "\"a\":");
+    }
+    out += sprintf(out, "null");
+    memset(out, closing, (size_t)depth);
+    out[depth] = '\0';
+    return text;
+}
+
+static void check_nested(const struct msg_def *def, char opening, char closing,
+                         int depth, const char *expected)
+{
+    char *text = nested(opening, closing, depth);
+    struct buf out = {0};
+
+    there_and_back(def, text, &out);
+    if (expected)
+        assert_string_equal(out.data, expected);
+    else
+        assert_string_equal(out.data, text);
+    buf_release(&out);
+    free(text);
+}
+
+static void test_depth_ends_at_32(void **state)
+{
+    (void)state;
+    check_nested(&any_def, '[', ']', 32, NULL);
+    check_nested(&any_def, '{', '}', 32, NULL);
+    check_nested(&any_def, '[', ']', 33,
+                 "MALFORMED_JSON nested too deep at byte 32");
+    check_nested(&any_def, '{', '}', 33,
+                 "MALFORMED_JSON nested too deep at byte 160");
+    check_nested(&any_def, '[', ']', 250000,
+                 "MALFORMED_JSON nested too deep at byte 32");
+}
+
+static void test_messages_in_messages_end_at_32(void **state)
+{
+    struct buf text = {0}, out = {0};
+
+    (void)state;
+    for (int i = 0; i < 33; i++)
+        buf_string(&text, "{\"label\":\"A\",\"inner\":");
+    there_and_back(&inner_def, text.data, &out);
+    assert_string_equal(out.data, "MALFORMED_JSON nested too deep at byte 672");
+    buf_release(&text);
+    buf_release(&out);
+}
+
+static void test_one_million_values_are_the_limit(void **state)
+{
+    static const char *const openings[] = {"[", "{\"floats\":[", "[\"\",",
+                                           "{\"a\":["};
+    const struct msg_def *const defs[] = {&any_def, &sample_def, &any_def,
+                                          &any_def};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(openings); i++) {
+        struct buf text = {0}, out = {0};
+
+        buf_string(&text, openings[i]);
+        for (int n = 0; n < JSON_ELEMENTS_MAX + 1; n++)
+            buf_string(&text, "0,");
+        text.data[text.size - 1] = ']';
+        if (openings[i][0] == '{')
+            buf_char(&text, '}');
+        there_and_back(defs[i], text.data, &out);
+        assert_memory_equal(out.data, "MALFORMED_JSON too many values", 30);
+        buf_release(&text);
+        buf_release(&out);
+    }
+}
+
+/* ---- from URLs ---- */
+
+static void test_url_values_become_fields(void **state)
+{
+    static const struct {
+        const char *field, *text, *expected;
+    } cases[] = {
+        {"i64", "5100", "{\"i64\":5100," NOTHING EMPTY_LISTS},
+        {"i64", "-1", "{\"i64\":-1," NOTHING EMPTY_LISTS},
+        {"i64", "abc", "/i64: not a value of its type"},
+        {"i64", "", "/i64: not a value of its type"},
+        {"i64", "5 ", "/i64: text after the value"},
+        {"i64", " 5", "/i64: begins with a space"},
+        {"i64", "5x", "/i64: text after the value"},
+        {"i64", "\"5\"", "/i64: expected an integer, found a string"},
+        {"i32", "99999999999",
+         "/i32: the number is outside -2147483648 to "
+         "2147483647"},
+        {"yes", "true", "{\"yes\":true," NOTHING EMPTY_LISTS},
+        {"yes", "1", "/yes: expected a boolean, found a number"},
+        {"text", "a\"b\\ ", "{\"text\":\"a\\\"b\\\\ \"," NOTHING EMPTY_LISTS},
+        {"text", "", "{\"text\":\"\"," NOTHING EMPTY_LISTS},
+        {"color", "red", "{\"color\":\"red\"," NOTHING EMPTY_LISTS},
+        {"color", "blue", "/color: expected one of the listed values"},
+        {"f64", "1e3", "{\"f64\":1000.0," NOTHING EMPTY_LISTS},
+        {"inner", "x", "field 'inner' cannot come from a URL"},
+        {"numbers", "1", "field 'numbers' cannot come from a URL"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct msg_field *field = sample_def.fields;
+        struct buf out = {0};
+        struct arena arena;
+        struct error err;
+        void *message;
+
+        arena_init(&arena, 0);
+        message = msg_new(&sample_def, &arena);
+        while (strcmp(field->json, cases[i].field) != 0)
+            field++;
+        if (json_bind(field, cases[i].text, &arena, message, &err))
+            assert_true(json_encode(&sample_def, message, &out, &err));
+        else
+            buf_string(&out, err.msg);
+        assert_string_equal(out.data, cases[i].expected);
+        buf_release(&out);
+        arena_release(&arena);
+    }
+}
+
+static void test_keys_of_the_url_are_refused_in_the_body(void **state)
+{
+    static const char text[] = "{\"yes\":true,\"i32\":1}";
+    bool taken[32] = {false, true};
+    struct arena arena;
+    struct error err;
+    void *message;
+
+    (void)state;
+    arena_init(&arena, 0);
+    message = msg_new(&sample_def, &arena);
+    assert_false(json_decode_into(&sample_def, text, sizeof text - 1, taken,
+                                  &arena, message, &err));
+    assert_int_equal(err.code, ERR_VALIDATION_ERROR);
+    assert_string_equal(err.msg, "/i32: belongs in the URL, not in the body");
+    arena_release(&arena);
+}
+
+/* ---- out ---- */
+
+static enum err_code encode_code(const struct sample *sample, char *msg)
+{
+    struct buf out = {0};
+    struct error err;
+    bool ok;
+
+    error_clear(&err);
+    ok = json_encode(&sample_def, sample, &out, &err);
+    assert_int_equal(ok, err.code == ERR_NONE);
+    (void)snprintf(msg, 240, "%s", err.msg);
+    buf_release(&out);
+    return err.code;
+}
+
+static void test_numbers_that_are_not_finite_are_never_written(void **state)
+{
+    float floats[] = {1, NAN};
+    double doubles[] = {-(double)INFINITY};
+    struct sample f32 = {.has_f32 = 1, .f32 = INFINITY};
+    struct sample f64 = {.has_f64 = 1, .f64 = (double)NAN};
+    struct sample list = {.n_floats = 2, .floats = floats};
+    struct sample wide = {.n_doubles = 1, .doubles = doubles};
+    char msg[240];
+
+    (void)state;
+    assert_int_equal(encode_code(&f32, msg), ERR_OUTPUT_INVALID);
+    assert_string_equal(msg, "/f32 is not a finite number");
+    assert_int_equal(encode_code(&f64, msg), ERR_OUTPUT_INVALID);
+    assert_int_equal(encode_code(&list, msg), ERR_OUTPUT_INVALID);
+    assert_string_equal(msg, "/floats/1 is not a finite number");
+    assert_int_equal(encode_code(&wide, msg), ERR_OUTPUT_INVALID);
+}
+
+static void test_broken_replies_are_our_fault(void **state)
+{
+    struct inner no_label = {.size = 1};
+    struct msg_time far = {.seconds = INT64_MAX};
+    char *texts[] = {NULL};
+    struct sample cases[] = {
+        {.inner = &no_label},
+        {.has_color = 1, .color = 9},
+        {.when = &far},
+        {.n_texts = 1, .texts = texts},
+    };
+    static const char *const sentences[] = {
+        "reply: /inner/label is required and not set",
+        "reply: /color has no name for its number",
+        "reply: /when is not a time",
+        "reply: /texts/0 is NULL",
+    };
+    char msg[240];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(encode_code(&cases[i], msg), ERR_INTERNAL);
+        assert_string_equal(msg, sentences[i]);
+    }
+}
+
+static void test_strings_are_always_written_as_utf8(void **state)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"", "\"\""},
+        {"a/b", "\"a/b\""},
+        {"\"\\\b\f\n\r\t", "\"\\\"\\\\\\b\\f\\n\\r\\t\""},
+        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""},
+        {"\xe2\x82\xac", "\"\xe2\x82\xac\""},
+        {"x\xff\xe2\x82", "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buf out = {0};
+
+        json_put_string(&out, cases[i].text, strlen(cases[i].text));
+        assert_string_equal(out.data, cases[i].expected);
+        buf_release(&out);
+    }
+}
+
+/* ---- random messages ---- */
+
+struct maker {
+    uint64_t seed;
+    struct arena *arena;
+};
+
+static uint64_t pick(struct maker *maker, uint64_t below)
+{
+    return unit_random(&maker->seed) % below;
+}
+
+static void *make_array(struct maker *maker, size_t count, size_t size)
+{
+    void *array = arena_zalloc(maker->arena, count, size);
+
+    assert_non_null(array);
+    return array;
+}
+
+static double random_double(struct maker *maker)
+{
+    double value;
+
+    do {
+        uint64_t bits = unit_random(&maker->seed);
+
+        memcpy(&value, &bits, sizeof value);
+    } while (!isfinite(value));
+    return value;
+}
+
+static float random_float(struct maker *maker)
+{
+    float value;
+
+    do {
+        uint32_t bits = (uint32_t)(unit_random(&maker->seed) >> 32);
+
+        memcpy(&value, &bits, sizeof value);
+    } while (!isfinite(value));
+    return value;
+}
+
+/* Any code points but NUL and surrogates, often from the low end. */
+static char *random_text(struct maker *maker)
+{
+    size_t points = pick(maker, 12);
+    char *text = make_array(maker, points * 4 + 1, 1), *out = text;
+
+    for (size_t i = 0; i < points; i++) {
+        uint32_t limit = pick(maker, 2) ? 0x80 : 0x110000;
+        uint32_t point = 1 + (uint32_t)pick(maker, limit - 1);
+
+        if (point >= 0xd800 && point <= 0xdfff)
+            point = 0xe000;
+        out += utf8_put(point, out);
+    }
+    return text;
+}
+
+static struct any *random_any(struct maker *maker)
+{
+    struct any *any = make_array(maker, 1, sizeof *any);
+
+    any->kind = (int)pick(maker, 5) + 1;
+    switch (any->kind) {
+    case ANY_NUMBER:
+        any->number = random_double(maker);
+        break;
+    case ANY_FLAG:
+        any->flag = (int)pick(maker, 2);
+        break;
+    case ANY_TEXT:
+        any->text = random_text(maker);
+        break;
+    case ANY_FLOATS:
+        any->floats = make_array(maker, 1, sizeof *any->floats);
+        any->floats->n_items = pick(maker, 20);
+        any->floats->items = make_array(maker, 20, sizeof(float));
+        for (size_t i = 0; i < any->floats->n_items; i++)
+            any->floats->items[i] = random_float(maker);
+        break;
+    default:
+        any->kind = ANY_STRINGS;
+        any->strings = make_array(maker, 1, sizeof *any->strings);
+        any->strings->n_items = 1 + pick(maker, 3);
+        any->strings->items = make_array(maker, 4, sizeof(char *));
+        for (size_t i = 0; i < any->strings->n_items; i++)
+            any->strings->items[i] = random_text(maker);
+        break;
+    }
+    return any;
+}
+
+static struct inner *random_inner(struct maker *maker, int depth)
+{
+    struct inner *inner = make_array(maker, 1, sizeof *inner);
+
+    inner->label = random_text(maker);
+    inner->has_size = (int)pick(maker, 2);
+    inner->size = inner->has_size ? (int32_t)unit_random(&maker->seed) : 0;
+    if (depth > 0 && pick(maker, 2))
+        inner->inner = random_inner(maker, depth - 1);
+    return inner;
+}
+
+static void random_scalars(struct maker *maker, struct sample *sample)
+{
+    sample->has_yes = sample->has_i32 = sample->has_f32 = 1;
+    sample->yes = (int)pick(maker, 2);
+    sample->i32 = (int32_t)unit_random(&maker->seed);
+    sample->f32 = random_float(maker);
+    sample->has_f64 = sample->has_u64 = sample->has_i64 = (int)pick(maker, 2);
+    if (sample->has_f64) {
+        sample->f64 = random_double(maker);
+        sample->u64 = unit_random(&maker->seed) >> pick(maker, 64);
+        sample->i64 = (int64_t)unit_random(&maker->seed);
+    }
+    sample->text = random_text(maker);
+    sample->has_bytes = 1;
+    sample->bytes.len = pick(maker, 20);
+    sample->bytes.data = make_array(maker, 20, 1);
+    for (size_t i = 0; i < sample->bytes.len; i++)
+        sample->bytes.data[i] = (uint8_t)pick(maker, 256);
+    sample->when = make_array(maker, 1, sizeof *sample->when);
+    sample->when->seconds = (int64_t)pick(maker, 315537897600U) - 62135596800;
+    sample->when->nanos = (int32_t)pick(maker, 1000000000);
+    sample->has_color = 1;
+    sample->color = 1 + (int)pick(maker, 2);
+    sample->choice = pick(maker, 2) ? 15 : 0;
+    sample->left = (int64_t)unit_random(&maker->seed);
+}
+
+static void random_lists(struct maker *maker, struct sample *sample)
+{
+    sample->n_numbers = pick(maker, 10);
+    sample->numbers = make_array(maker, 10, sizeof *sample->numbers);
+    for (size_t i = 0; i < sample->n_numbers; i++)
+        sample->numbers[i] = (int64_t)unit_random(&maker->seed);
+    sample->n_doubles = pick(maker, 10);
+    sample->doubles = make_array(maker, 10, sizeof *sample->doubles);
+    for (size_t i = 0; i < sample->n_doubles; i++)
+        sample->doubles[i] = random_double(maker);
+    sample->n_inners = pick(maker, 4);
+    sample->inners = make_array(maker, 4, sizeof(void *));
+    for (size_t i = 0; i < sample->n_inners; i++)
+        sample->inners[i] = random_inner(maker, 4);
+    sample->n_values = pick(maker, 6);
+    sample->values = make_array(maker, 6, sizeof(void *));
+    for (size_t i = 0; i < sample->n_values; i++) {
+        sample->values[i] = make_array(maker, 1, sizeof(struct any_entry));
+        sample->values[i]->key =
+            arena_printf(maker->arena, "%zu%s", 9 - i, random_text(maker));
+        sample->values[i]->value = random_any(maker);
+    }
+}
+
+static void check_round_trip(const struct sample *sample, struct arena *arena)
+{
+    struct buf first = {0}, second = {0};
+    struct error err;
+    void *back = NULL;
+    const struct sample *read;
+
+    if (!json_encode(&sample_def, sample, &first, &err))
+        fail_msg("encode: %s", err.msg);
+    if (!json_decode(&sample_def, first.data, first.size, arena, &back, &err))
+        fail_msg("%s: %s", err.msg, first.data);
+    assert_true(json_encode(&sample_def, back, &second, &err));
+    assert_string_equal(first.data, second.data);
+    read = back;
+    assert_true(read->f32 == sample->f32 && read->f64 == sample->f64);
+    assert_true(read->u64 == sample->u64 && read->i32 == sample->i32);
+    assert_string_equal(read->text, sample->text);
+    assert_int_equal(read->bytes.len, sample->bytes.len);
+    assert_memory_equal(read->bytes.data, sample->bytes.data,
+                        sample->bytes.len);
+    assert_int_equal(read->when->seconds, sample->when->seconds);
+    assert_int_equal(read->when->nanos, sample->when->nanos);
+    assert_int_equal(read->n_doubles, sample->n_doubles);
+    assert_memory_equal(read->doubles, sample->doubles,
+                        sample->n_doubles * sizeof(double));
+    buf_release(&first);
+    buf_release(&second);
+}
+
+static void test_random_messages_come_back(void **state)
+{
+    struct arena arena;
+    struct maker maker = {.seed = 11, .arena = &arena};
+
+    (void)state;
+    arena_init(&arena, 0);
+    for (int i = 0; i < 3000; i++) {
+        struct sample sample = {.has_u32 = 1, .u32 = (uint32_t)i};
+
+        random_scalars(&maker, &sample);
+        random_lists(&maker, &sample);
+        check_round_trip(&sample, &arena);
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+}
+
+/* Bytes changed at random: refused or taken, but never a crash, and what is
+ * taken can be written and read again. */
+static void test_damaged_texts_never_crash(void **state)
+{
+    static const char text[] =
+        "{\"i32\":-5,\"f64\":1.5e3,\"text\":\"a\\u00e9b\",\"bytes\":\"QUJD\","
+        "\"free\":{\"a\":[1,{}]},\"when\":\"2026-01-05T12:00:00Z\","
+        "\"color\":\"red\",\"inner\":{\"label\":\"A\"},\"floats\":[1,2.5],"
+        "\"values\":{\"x\":[1,\"a\"],\"y\":null},\"counts\":{\"a\":1}}";
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        char damaged[sizeof text];
+        struct buf out = {0};
+        struct arena arena;
+        struct error err;
+        void *message = NULL;
+
+        arena_init(&arena, 1 << 20);
+        memcpy(damaged, text, sizeof text);
+        for (int n = (int)(unit_random(&seed) % 4); n >= 0; n--)
+            damaged[unit_random(&seed) % (sizeof text - 1)] =
+                text[unit_random(&seed) % (sizeof text - 1)];
+        if (json_decode(&sample_def, damaged, sizeof text - 1, &arena, &message,
+                        &err) &&
+            json_encode(&sample_def, message, &out, &err))
+            assert_true(json_decode(&sample_def, out.data, out.size, &arena,
+                                    &message, &err));
+        buf_release(&out);
+        arena_release(&arena);
+    }
+}
+
+/* ---- memory ---- */
+
+/* Decodes in an arena that has `left` bytes and no more. */
+static bool decode_within(const char *text, size_t left, struct error *err)
+{
+    struct arena arena;
+    void *message = NULL;
+    bool ok;
+
+    arena_init(&arena, 4096 + 64);
+    assert_non_null(arena_alloc(&arena, 4096 - 16 - left));
+    arena.limit_bytes = arena.total_bytes;
+    ok = json_decode(&sample_def, text, strlen(text), &arena, &message, err);
+    arena_release(&arena);
+    return ok;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+    static const char text[] =
+        "{\"text\":\"a\\n\",\"bytes\":\"QUJD\",\"free\":{\"a\":[1]},"
+        "\"when\":\"2026-01-05T12:00:00Z\",\"color\":\"red\","
+        "\"inner\":{\"label\":\"A\",\"inner\":{\"label\":\"B\"}},"
+        "\"numbers\":[1,2],\"floats\":[1],\"doubles\":[1],\"texts\":[\"one\"],"
+        "\"values\":{\"b\":[1],\"a\":[\"s\"],\"c\":{\"d\":1}},"
+        "\"counts\":{\"a\":1,\"b\":2}}";
+    size_t failures = 0;
+    struct error err;
+
+    (void)state;
+    for (size_t left = 0; left <= 4096 - 32; left += 16) {
+        error_clear(&err);
+        if (decode_within(text, left, &err)) {
+            assert_true(failures > 50);
+            return;
+        }
+        assert_int_equal(err.code, ERR_OUT_OF_MEMORY);
+        failures++;
+    }
+    fail_msg("the text never fitted: %s", err.msg);
+}
+
+/* ---- base64 and times ---- */
+
+static void test_base64_takes_both_alphabets(void **state)
+{
+    static const struct {
+        const char *text, *bytes; /* NULL: refused */
+    } cases[] = {
+        {"", ""},
+        {"QQ==", "A"},
+        {"QQ", "A"},
+        {"QUI=", "AB"},
+        {"QUI", "AB"},
+        {"QUJD", "ABC"},
+        {"/+8=", "\xff\xef"},
+        {"_-8", "\xff\xef"},
+        {"A", NULL},
+        {"QQ=", NULL},
+        {"QQ===", NULL},
+        {"Q===", NULL},
+        {"=", NULL},
+        {"QR==", NULL},
+        {"QUK", NULL},
+        {"QU D", NULL},
+        {"QUJD\n", NULL},
+        {"QQ==QQ==", NULL},
+        {"Q*==", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint8_t bytes[16];
+        char text[16] = {0};
+        size_t size = 0;
+        bool ok =
+            base64_decode(cases[i].text, strlen(cases[i].text), bytes, &size);
+
+        assert_int_equal(ok, cases[i].bytes != NULL);
+        if (!ok)
+            continue;
+        assert_int_equal(size, strlen(cases[i].bytes));
+        assert_memory_equal(bytes, cases[i].bytes, size);
+        base64_encode(bytes, size, text);
+        assert_int_equal(strlen(text), base64_encoded_size(size));
+        assert_true(base64_decode(text, strlen(text), bytes, &size));
+        assert_memory_equal(bytes, cases[i].bytes, size);
+    }
+}
+
+static void test_times_follow_rfc_3339(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+        const char *printed; /* NULL: refused */
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z"},
+        {"1969-12-31T23:59:59Z", -1, "1969-12-31T23:59:59Z"},
+        {"2000-02-29T12:00:00Z", 951825600, "2000-02-29T12:00:00Z"},
+        {"2026-01-05t12:00:00.25z", 1767614400, "2026-01-05T12:00:00.250Z"},
+        {"2026-01-05 12:00:00.000001-00:30", 1767616200,
+         "2026-01-05T12:30:00.000001Z"},
+        {"0001-01-01T00:00:00Z", -62135596800, "0001-01-01T00:00:00Z"},
+        {"9999-12-31T23:59:59.999999999Z", 253402300799,
+         "9999-12-31T23:59:59.999999999Z"},
+        {"0001-01-01T00:00:00+00:01", 0, NULL},
+        {"9999-12-31T23:59:59-00:01", 0, NULL},
+        {"1900-02-29T00:00:00Z", 0, NULL},
+        {"2026-13-01T00:00:00Z", 0, NULL},
+        {"2026-00-01T00:00:00Z", 0, NULL},
+        {"2026-01-32T00:00:00Z", 0, NULL},
+        {"2026-01-05T24:00:00Z", 0, NULL},
+        {"2026-01-05T12:00:60Z", 0, NULL},
+        {"2026-01-05T12:00:00", 0, NULL},
+        {"2026-01-05T12:00:00.Z", 0, NULL},
+        {"2026-01-05T12:00:00.1234567890Z", 0, NULL},
+        {"2026-01-05T12:00:00+1:00", 0, NULL},
+        {"2026-01-05T12:00:00Zx", 0, NULL},
+        {"2026-1-5T12:00:00Z", 0, NULL},
+        {"", 0, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[RFC3339_TEXT_MAX];
+        int64_t seconds = 0;
+        int32_t nanos = 0;
+        bool ok = rfc3339_scan(cases[i].text, strlen(cases[i].text), &seconds,
+                               &nanos);
+
+        assert_int_equal(ok, cases[i].printed != NULL);
+        if (!ok)
+            continue;
+        assert_int_equal(seconds, cases[i].seconds);
+        assert_true(rfc3339_print(seconds, nanos, text));
+        assert_string_equal(text, cases[i].printed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind_is_read_and_written),
+        cmocka_unit_test(test_lists_and_maps_are_read_and_written),
+        cmocka_unit_test(test_unions_are_told_by_the_type_of_the_value),
+        cmocka_unit_test(test_the_list_alternative_is_typed),
+        cmocka_unit_test(test_wrong_values_are_refused_by_name_and_limit),
+        cmocka_unit_test(test_open_messages_skip_unknown_keys),
+        cmocka_unit_test(test_depth_ends_at_32),
+        cmocka_unit_test(test_messages_in_messages_end_at_32),
+        cmocka_unit_test(test_one_million_values_are_the_limit),
+        cmocka_unit_test(test_url_values_become_fields),
+        cmocka_unit_test(test_keys_of_the_url_are_refused_in_the_body),
+        cmocka_unit_test(test_numbers_that_are_not_finite_are_never_written),
+        cmocka_unit_test(test_broken_replies_are_our_fault),
+        cmocka_unit_test(test_strings_are_always_written_as_utf8),
+        cmocka_unit_test(test_random_messages_come_back),
+        cmocka_unit_test(test_damaged_texts_never_crash),
+        cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_base64_takes_both_alphabets),
+        cmocka_unit_test(test_times_follow_rfc_3339),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
