@@ -1,3 +1,20 @@
 # Tokenizer, SMILES and pipeline.
 unit_test(tokenizer SOURCES unit/test_tokenizer.c
   LIBS text PkgConfig::JANSSON)
+
+set(SERVER ${PROJECT_SOURCE_DIR}/server)
+unit_test(smiles SOURCES unit/test_smiles.c ${SERVER}/pipeline/smiles.c
+  LIBS base)
+target_include_directories(test_smiles PRIVATE ${SERVER}/pipeline)
+
+# The pipeline and the bundles it is made from, without the rest of the server.
+file(GLOB BUNDLE_SOURCES CONFIGURE_DEPENDS ${SERVER}/bundle*.c)
+file(GLOB PIPELINE_SOURCES CONFIGURE_DEPENDS ${SERVER}/pipeline/*.c)
+add_library(pipeline_only STATIC
+  ${SERVER}/pipeline.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES})
+target_include_directories(pipeline_only
+  PUBLIC ${SERVER} ${PROJECT_SOURCE_DIR}/engine)
+target_link_libraries(pipeline_only PUBLIC doc text gen base)
+
+unit_test(pipeline SOURCES unit/test_pipeline.c unit/fake_engine.c
+  LIBS pipeline_only)

@@ -1,0 +1,729 @@
+/*
+ * Pipeline: what a bundle declares is what a request meets.
+ *
+ * The documents are those of the bundled model and alterations of them, the
+ * model is fake: it notes what it was fed and answers what a test asks for.
+ */
+#include "unit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "fake_engine.h"
+#include "pipeline.h"
+
+#define BUNDLE "models/solubility/"
+
+/* ---- a fake model ---- */
+
+static float answers[64 * 3];
+static struct {
+    size_t rows, columns;
+    int64_t ids[64 * 512], mask[64 * 512];
+    enum err_code fails_with;
+} fed;
+
+static bool answer(const struct eng_tensor *inputs, struct eng_tensor *outputs,
+                   struct error *err)
+{
+    size_t size = eng_tensor_size(&inputs[0]);
+
+    if (fed.fails_with != ERR_NONE)
+        return fail(err, fed.fails_with, "the run failed");
+    assert_int_equal(inputs[0].dtype, ENG_I64);
+    assert_int_equal(inputs[0].rank, 2);
+    assert_memory_equal(inputs[0].dims, inputs[1].dims, 2 * sizeof(int64_t));
+    assert_true(size <= sizeof(fed.ids));
+    fed.rows = (size_t)inputs[0].dims[0];
+    fed.columns = (size_t)inputs[0].dims[1];
+    memcpy(fed.ids, inputs[0].data, size);
+    memcpy(fed.mask, inputs[1].data, size);
+    outputs[0] = (struct eng_tensor){.dtype = ENG_F32,
+                                     .rank = 2,
+                                     .dims = {inputs[0].dims[0], 3},
+                                     .data = answers};
+    return true;
+}
+
+static struct eng_model model = {
+    .inputs =
+        {{.name = "input_ids", .dtype = ENG_I64, .rank = 2, .dims = {-1, -1}},
+         {.name = "attention_mask",
+          .dtype = ENG_I64,
+          .rank = 2,
+          .dims = {-1, -1}}},
+    .outputs = {{.name = "y", .dtype = ENG_F32, .rank = 2, .dims = {-1, 3}}},
+    .input_count = 2,
+    .output_count = 1,
+    .answer = answer};
+
+static void answer_with(float low, float mid, float high)
+{
+    for (size_t i = 0; i < COUNT_OF(answers); i += 3) {
+        answers[i] = low;
+        answers[i + 1] = mid;
+        answers[i + 2] = high;
+    }
+}
+
+/* ---- a bundle, as it is or altered ---- */
+
+struct fixture {
+    struct arena arena; /* of the report and the answers */
+    struct srv_bundle *bundle;
+    struct pipeline *pipeline;
+    struct pipeline_worker *worker;
+    struct pipeline_output out;
+    struct error err;
+};
+
+static char *file_text(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct buf text = {0};
+    char piece[4096];
+    size_t size;
+
+    if (!file)
+        fail_msg("cannot open %s\n", path);
+    while ((size = fread(piece, 1, sizeof(piece), file)) > 0)
+        buf_append(&text, piece, size);
+    (void)fclose(file);
+    assert_true(buf_ok(&text));
+    return buf_take(&text, &size);
+}
+
+/* Writes a copy of the file with the first `from`, if it has one, replaced. */
+static void copy_file(const char *folder, const char *name, const char *from,
+                      const char *to)
+{
+    char path[256], source[256];
+    char *text, *at;
+    FILE *file;
+
+    (void)snprintf(source, sizeof(source), "%s%s", BUNDLE, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    text = file_text(source);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    at = *from ? strstr(text, from) : NULL;
+    if (at)
+        (void)fprintf(file, "%.*s%s%s", (int)(at - text), text, to,
+                      at + strlen(from));
+    else
+        (void)fputs(text, file);
+    (void)fclose(file);
+    free(text);
+}
+
+static const char *const bundle_files[] = {"solubility.modelspec.yaml",
+                                           "solubility.modelservice.yaml",
+                                           "tokenizer.json", "citation.bib"};
+
+static void remove_folder(const char *folder)
+{
+    char path[256];
+
+    for (size_t i = 0; i < COUNT_OF(bundle_files); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, bundle_files[i]);
+        (void)unlink(path);
+    }
+    (void)snprintf(path, sizeof(path), "%s/model.onnx", folder);
+    (void)unlink(path);
+    (void)rmdir(folder);
+}
+
+/* Opens the bundle with one text of its documents replaced, and its pipeline;
+ * false and f->err if the pipeline cannot be opened. */
+static bool open_altered(struct fixture *f, const char *from, const char *to)
+{
+    char folder[] = "/tmp/test_pipeline_XXXXXX", path[256];
+    struct doc_report report;
+    struct buf text = {0};
+    FILE *file;
+
+    *f = (struct fixture){0};
+    arena_init(&f->arena, 0);
+    doc_report_init(&report, &f->arena);
+    assert_non_null(mkdtemp(folder));
+    for (size_t i = 0; i < COUNT_OF(bundle_files); i++)
+        copy_file(folder, bundle_files[i], from, to);
+    (void)snprintf(path, sizeof(path), "%s/model.onnx", folder);
+    file = fopen(path, "w"); /* the fake engine never looks at it */
+    assert_non_null(file);
+    (void)fputs("x", file);
+    (void)fclose(file);
+    f->bundle = bundle_open(folder, &report);
+    if (!f->bundle) {
+        doc_report_print(&report, &text);
+        remove_folder(folder);
+        fail_msg("%s", text.data);
+    }
+    f->pipeline = pipeline_open(f->bundle, &model, &f->err);
+    remove_folder(folder);
+    if (!f->pipeline)
+        return false;
+    f->worker = pipeline_worker_new(f->pipeline, &f->err);
+    return f->worker != NULL;
+}
+
+static void open_fixture(struct fixture *f)
+{
+    memset(&fed, 0, sizeof(fed));
+    answer_with(-1.5F, -0.7F, 0.25F);
+    if (!open_altered(f, "", ""))
+        fail_msg("%s\n", f->err.msg);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    pipeline_worker_free(f->worker);
+    pipeline_close(f->pipeline);
+    bundle_close(f->bundle);
+    arena_release(&f->arena);
+}
+
+static bool run_values(struct fixture *f, const struct pipeline_value *values,
+                       size_t count)
+{
+    struct eng_limits limits = {.deadline_ns = UINT64_MAX};
+    struct pipeline_request request = {.values = values,
+                                       .count = count,
+                                       .arena = &f->arena,
+                                       .limits = &limits};
+
+    error_clear(&f->err);
+    return pipeline_run(f->worker, &request, &f->out, &f->err);
+}
+
+static bool run_text(struct fixture *f, const char *text)
+{
+    struct pipeline_value value = {
+        .name = "text", .kind = PIPELINE_STRING, .string = text};
+
+    return run_values(f, &value, 1);
+}
+
+static bool run_texts(struct fixture *f, char *const *texts, size_t count)
+{
+    struct pipeline_value value = {.name = "text", .kind = PIPELINE_STRINGS};
+
+    value.strings.items = texts;
+    value.strings.count = count;
+    return run_values(f, &value, 1);
+}
+
+static const struct pipeline_value *result(const struct fixture *f,
+                                           const char *name)
+{
+    for (size_t i = 0; i < f->out.result_count; i++) {
+        if (strcmp(f->out.results[i].name, name) == 0)
+            return &f->out.results[i];
+    }
+    fail_msg("there is no result '%s'\n", name);
+    return NULL;
+}
+
+static void expect_declined(struct fixture *f, bool ok, enum err_code code,
+                            const char *says)
+{
+    if (ok)
+        fail_msg("taken, expected: %s\n", says);
+    if (f->err.code != code || !strstr(f->err.msg, says))
+        fail_msg("%s: '%s', expected '%s'\n", err_info(f->err.code)->name,
+                 f->err.msg, says);
+}
+
+static bool warned(const struct fixture *f, const char *says)
+{
+    for (size_t i = 0; i < f->out.warning_count; i++) {
+        if (strstr(f->out.warnings[i], says))
+            return true;
+    }
+    return false;
+}
+
+/* ---- answers ---- */
+
+static void test_pipeline_answers_one_text(void **state)
+{
+    static const int64_t ids[] = {2, 37, 37, 49};
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    assert_true(run_text(&f, "CCO"));
+    assert_int_equal(fed.rows, 1);
+    assert_int_equal(fed.columns, 4);
+    assert_memory_equal(fed.ids, ids, sizeof(ids));
+    assert_int_equal(f.out.result_count, 5);
+    assert_int_equal(result(&f, "LogS")->kind, PIPELINE_NUMBER);
+    /* -0.7f comes out as the double -0.7: the shortest text of the float */
+    assert_true(fabs(result(&f, "LogS")->number + 0.7) < 1e-15);
+    assert_true(fabs(result(&f, "LogS_low")->number + 1.5) < 1e-15);
+    assert_true(fabs(result(&f, "LogS_high")->number - 0.25) < 1e-15);
+    assert_string_equal(result(&f, "smiles")->string, "CCO");
+    assert_string_equal(result(&f, "LogS_range")->string, "trained");
+    assert_int_equal(f.out.warning_count, 0);
+    close_fixture(&f);
+}
+
+static void test_pipeline_pads_a_batch_and_answers_arrays(void **state)
+{
+    char first[] = "CCO", second[] = "C", third[] = "c1ccccc1";
+    char *texts[] = {first, second, third};
+    static const int64_t mask[] = {1, 1, 1, 1, 0, 0, 0, 0, 0, /* CCO */
+                                   1, 1, 0, 0, 0, 0, 0, 0, 0,
+                                   1, 1, 1, 1, 1, 1, 1, 1, 1};
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    answers[4] = 1.25F; /* row 1, LogS */
+    answers[5] = 1.5F;
+    assert_true(run_texts(&f, texts, COUNT_OF(texts)));
+    assert_int_equal(fed.rows, 3);
+    assert_int_equal(fed.columns, 9);
+    assert_memory_equal(fed.mask, mask, sizeof(mask));
+    assert_int_equal(fed.ids[9 + 2], 0); /* padding */
+    assert_int_equal(result(&f, "LogS")->kind, PIPELINE_FLOATS);
+    assert_int_equal(result(&f, "LogS")->floats.count, 3);
+    assert_true(fabsf(result(&f, "LogS")->floats.items[1] - 1.25F) < 1e-9F);
+    assert_int_equal(result(&f, "smiles")->kind, PIPELINE_STRINGS);
+    assert_string_equal(result(&f, "smiles")->strings.items[2], "c1ccccc1");
+    assert_string_equal(result(&f, "LogS_range")->strings.items[0], "trained");
+    close_fixture(&f);
+}
+
+static void test_pipeline_keeps_workers_apart(void **state)
+{
+    struct pipeline_worker *first, *second;
+    struct fixture f;
+    double before;
+
+    (void)state;
+    open_fixture(&f);
+    first = f.worker;
+    second = pipeline_worker_new(f.pipeline, &f.err);
+    assert_non_null(second);
+    assert_true(run_text(&f, "CCO"));
+    before = result(&f, "LogS")->number;
+    f.worker = second;
+    answer_with(-3.0F, -2.0F, -1.0F);
+    {
+        struct pipeline_output kept = f.out;
+
+        assert_true(run_text(&f, "CCN"));
+        f.out = kept;
+    }
+    assert_true(fabs(result(&f, "LogS")->number - before) < 1e-15);
+    assert_string_equal(result(&f, "smiles")->string, "CCO");
+    pipeline_worker_free(second);
+    f.worker = first;
+    close_fixture(&f);
+}
+
+/* ---- declines ---- */
+
+static void test_pipeline_declines_what_is_no_smiles(void **state)
+{
+    struct fixture f;
+    char good[] = "CC", bad[] = "C1CC";
+    char *texts[] = {good, bad};
+
+    (void)state;
+    open_fixture(&f);
+    expect_declined(&f, run_text(&f, "hello world"), ERR_INVALID_INPUT,
+                    "input 'text' is not a SMILES: 'h' is not part of a "
+                    "SMILES (character 1)");
+    expect_declined(&f, run_text(&f, ""), ERR_INVALID_INPUT, "empty");
+    expect_declined(&f, run_texts(&f, texts, 2), ERR_INVALID_INPUT,
+                    "input 'text[1]' is not a SMILES: ring bond 1");
+    close_fixture(&f);
+}
+
+static void test_pipeline_declines_what_is_out_of_domain(void **state)
+{
+    struct fixture f;
+    struct pipeline_value values[] = {
+        {.name = "text", .kind = PIPELINE_STRING, .string = "CC"},
+        {.name = "property", .kind = PIPELINE_STRING, .string = "Tg"}};
+
+    (void)state;
+    open_fixture(&f);
+    expect_declined(&f, run_text(&f, "C[U]C"), ERR_OUT_OF_DOMAIN,
+                    "not trained on: U");
+    expect_declined(&f, run_text(&f, "*CC*"), ERR_OUT_OF_DOMAIN, "wildcard");
+    expect_declined(&f, run_values(&f, values, 2), ERR_OUT_OF_DOMAIN,
+                    "parameter 'property' is 'Tg'");
+    values[1].string = "LogS";
+    assert_true(run_values(&f, values, 2));
+    close_fixture(&f);
+}
+
+static void test_pipeline_declines_what_is_too_long(void **state)
+{
+    struct fixture f;
+    char text[4096];
+
+    (void)state;
+    open_fixture(&f);
+    memset(text, 'C', sizeof(text));
+    text[511] = '\0';
+    assert_true(run_text(&f, text)); /* 512 tokens with [CLS] */
+    text[511] = 'C';
+    text[512] = '\0';
+    expect_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+                    "input 'text' has 513 tokens, at most 512");
+    text[512] = 'C';
+    text[2049] = '\0';
+    expect_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+                    "input 'text' has 2049 bytes, at most 2048");
+    close_fixture(&f);
+}
+
+static void test_pipeline_refuses_values_of_the_wrong_shape(void **state)
+{
+    struct pipeline_value number = {
+        .name = "text", .kind = PIPELINE_NUMBER, .number = 1.0};
+    struct pipeline_value other = {
+        .name = "texts", .kind = PIPELINE_STRING, .string = "CC"};
+    char one[] = "C";
+    char *many[65];
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    expect_declined(&f, run_values(&f, &number, 1), ERR_VALIDATION_ERROR,
+                    "data.text must be a text");
+    expect_declined(&f, run_values(&f, &other, 1), ERR_VALIDATION_ERROR,
+                    "data.text is missing");
+    expect_declined(&f, run_values(&f, NULL, 0), ERR_VALIDATION_ERROR,
+                    "data.text is missing");
+    for (size_t i = 0; i < COUNT_OF(many); i++)
+        many[i] = one;
+    assert_true(run_texts(&f, many, 64));
+    expect_declined(&f, run_texts(&f, many, 65), ERR_VALIDATION_ERROR,
+                    "data.text has 65 texts, from 1 to 64");
+    expect_declined(&f, run_texts(&f, many, 0), ERR_VALIDATION_ERROR,
+                    "data.text has 0 texts");
+    close_fixture(&f);
+}
+
+/* ---- marks ---- */
+
+static void test_pipeline_marks_what_lies_outside_the_training(void **state)
+{
+    struct fixture f;
+    char text[400];
+
+    (void)state;
+    open_fixture(&f);
+    assert_true(run_text(&f, "[Au]Cl"));
+    assert_string_equal(result(&f, "LogS_range")->string, "extrapolated");
+    assert_true(warned(&f, "few training compounds have these elements: Au"));
+
+    assert_true(run_text(&f, "C%12CCCCC%12"));
+    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
+    assert_true(warned(&f, "no training text has the character '%'"));
+
+    memset(text, 'C', sizeof(text));
+    text[399] = '\0';
+    assert_true(run_text(&f, text));
+    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
+    assert_true(warned(&f, "input_tokens is 400, the training range is 2"));
+
+    answer_with(2.0F, 3.5F, 4.0F);
+    assert_true(run_text(&f, "CC"));
+    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
+    assert_true(warned(&f, "LogS is 3.5, the training range is -13.17"));
+    close_fixture(&f);
+}
+
+static void test_pipeline_marks_the_row_of_a_batch(void **state)
+{
+    char first[] = "CC", second[] = "[Au]";
+    char *texts[] = {first, second};
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    assert_true(run_texts(&f, texts, 2));
+    assert_string_equal(result(&f, "LogS_range")->strings.items[0], "trained");
+    assert_string_equal(result(&f, "LogS_range")->strings.items[1],
+                        "extrapolated");
+    assert_int_equal(f.out.warning_count, 1);
+    assert_true(warned(&f, "row 1: few training compounds"));
+    close_fixture(&f);
+}
+
+static void test_pipeline_says_which_keys_it_ignores(void **state)
+{
+    struct pipeline_value values[] = {
+        {.name = "text", .kind = PIPELINE_STRING, .string = "CC"},
+        {.name = "colour", .kind = PIPELINE_BOOL, .boolean = true}};
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    assert_true(run_values(&f, values, 2));
+    assert_true(warned(&f, "data.colour is neither an input"));
+    close_fixture(&f);
+
+    assert_true(open_altered(&f, "strict: false", "strict: true"));
+    expect_declined(&f, run_values(&f, values, 2), ERR_VALIDATION_ERROR,
+                    "data.colour is neither an input");
+    close_fixture(&f);
+}
+
+static void test_pipeline_keeps_at_most_so_many_warnings(void **state)
+{
+    struct pipeline_value values[100];
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    for (size_t i = 0; i < COUNT_OF(values); i++)
+        values[i] = (struct pipeline_value){.name = "x", .kind = PIPELINE_BOOL};
+    values[0] = (struct pipeline_value){
+        .name = "text", .kind = PIPELINE_STRING, .string = "CC"};
+    assert_true(run_values(&f, values, COUNT_OF(values)));
+    assert_int_equal(f.out.warning_count, 32);
+    assert_string_equal(f.out.warnings[31], "further warnings are left out");
+    close_fixture(&f);
+}
+
+/* ---- a model that misbehaves ---- */
+
+static void test_pipeline_never_answers_a_number_that_is_none(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    answer_with(-1.0F, NAN, 1.0F);
+    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS'");
+    answer_with(-INFINITY, 0.0F, 1.0F);
+    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS_low'");
+    answer_with(0.5F, 0.0F, 1.0F);
+    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID,
+                    "does not contain its value");
+    close_fixture(&f);
+}
+
+static void test_pipeline_passes_on_why_a_run_failed(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    fed.fails_with = ERR_TIMEOUT;
+    expect_declined(&f, run_text(&f, "CC"), ERR_TIMEOUT, "the run failed");
+    /* what the engine cannot take was ours to check */
+    fed.fails_with = ERR_VALIDATION_ERROR;
+    expect_declined(&f, run_text(&f, "CC"), ERR_INTERNAL, "the run failed");
+    fed.fails_with = ERR_NONE;
+    close_fixture(&f);
+}
+
+/* Every request works, or says that memory is out, at each limit. */
+static void test_pipeline_survives_any_limit_of_memory(void **state)
+{
+    struct pipeline_value value = {
+        .name = "text", .kind = PIPELINE_STRING, .string = "CCO"};
+    bool ok = false;
+    struct fixture f;
+
+    (void)state;
+    open_fixture(&f);
+    for (size_t limit = 1; !ok && limit < 1 << 20; limit *= 2) {
+        struct arena arena;
+        struct pipeline_request request = {
+            .values = &value, .count = 1, .arena = &arena};
+
+        arena_init(&arena, limit);
+        error_clear(&f.err);
+        ok = pipeline_run(f.worker, &request, &f.out, &f.err);
+        if (!ok)
+            assert_int_equal(f.err.code, ERR_OUT_OF_MEMORY);
+        arena_release(&arena);
+    }
+    assert_true(ok);
+    close_fixture(&f);
+}
+
+/* ---- documents that do not fit ---- */
+
+struct misfit {
+    const char *from, *to, *says;
+};
+
+static const struct misfit misfits[] = {
+    {"type: smiles_syntax", "type: smiles_magic",
+     "pipeline step 'check-smiles': there is no step type 'smiles_magic'"},
+    {"type: range_check", "type: tokenize",
+     "pipeline step 'bands': 'tokenize' belongs into preprocess"},
+    {"ids: input_ids", "ids: tokens",
+     "pipeline step 'tokenize': the model has no input 'tokens'"},
+    {"mask: attention_mask", "mask: input_ids",
+     "another step fills the model's input 'input_ids'"},
+    {", mask: attention_mask", "",
+     "nothing fills the model's input 'attention_mask'"},
+    {"mask: attention_mask", "mash: attention_mask",
+     "type 'tokenize' has no parameter 'mash'"},
+    {"interval: {low: LogS_low", "interval: {low: LogX",
+     "the signature has no output 'LogX'"},
+    {"interval: {low: LogS_low, ", "interval: {", "parameter 'low' is missing"},
+    {"tokens: input_tokens", "tokens: input_letters",
+     "there is no range 'input_letters'"},
+    {"output: LogS_range", "output: smiles",
+     "output 'smiles' is filled by another"},
+    {"output: LogS_range", "output: LogS",
+     "output 'LogS' is float, expected string"},
+    {"rareElements: [\"", "rareElements: [\"Xx\", \"",
+     "'Xx' is no symbol of an element"},
+    {"\"type\": \"ByteLevel\",\n  \"add", "\"type\": \"Metaspace\",\n  \"add",
+     "pre_tokenizer 'Metaspace' is not supported"},
+};
+
+static void test_pipeline_names_what_does_not_fit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(misfits); i++) {
+        struct fixture f;
+
+        if (open_altered(&f, misfits[i].from, misfits[i].to))
+            fail_msg("row %zu: opened\n", i);
+        if (!strstr(f.err.msg, misfits[i].says))
+            fail_msg("row %zu: '%s'\n", i, f.err.msg);
+        close_fixture(&f);
+    }
+}
+
+/* The documents agree with each other, but not with the weights. */
+static void test_pipeline_names_what_the_model_lacks(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    model.outputs[0].name = "z";
+    assert_false(open_altered(&f, "", ""));
+    assert_non_null(
+        strstr(f.err.msg, "output 'LogS': the model has no tensor 'y'"));
+    close_fixture(&f);
+    model.outputs[0].name = "y";
+    model.outputs[0].dtype = ENG_I64;
+    assert_false(open_altered(&f, "", ""));
+    assert_non_null(strstr(f.err.msg, "expected float32, the tensor is"));
+    close_fixture(&f);
+    model.outputs[0].dtype = ENG_F32;
+    model.outputs[0].dims[1] = 2;
+    assert_false(open_altered(&f, "", ""));
+    assert_non_null(strstr(f.err.msg, "its index is outside the tensor 'y'"));
+    close_fixture(&f);
+    model.outputs[0].dims[1] = 3;
+    model.inputs[0].dtype = ENG_F32;
+    assert_false(open_altered(&f, "", ""));
+    assert_non_null(strstr(f.err.msg, "'input_ids' is float32"));
+    close_fixture(&f);
+    model.inputs[0].dtype = ENG_I64;
+}
+
+/* ---- examples ---- */
+
+static const struct bundle_example *example(const struct fixture *f,
+                                            const char *name)
+{
+    for (size_t i = 0; i < f->bundle->example_count; i++) {
+        if (strcmp(f->bundle->examples[i].name, name) == 0)
+            return &f->bundle->examples[i];
+    }
+    fail_msg("there is no example '%s'\n", name);
+    return NULL;
+}
+
+static bool check(struct fixture *f, const char *name)
+{
+    struct eng_limits limits = {.deadline_ns = UINT64_MAX};
+
+    error_clear(&f->err);
+    return pipeline_example_check(f->worker, example(f, name), &limits,
+                                  &f->err);
+}
+
+static double expected(const struct fixture *f, const char *output)
+{
+    return doc_number(doc_get(example(f, "Ethanol")->expect.values, output),
+                      NAN);
+}
+
+static void test_pipeline_compares_examples_with_what_is_expected(void **state)
+{
+    struct fixture f;
+    float low, mid, high;
+
+    (void)state;
+    open_fixture(&f);
+    low = (float)expected(&f, "LogS_low");
+    mid = (float)expected(&f, "LogS");
+    high = (float)expected(&f, "LogS_high");
+    answer_with(low, mid, high);
+    assert_true(check(&f, "Ethanol"));
+    answer_with(low, mid + 0.0005F, high);
+    assert_true(check(&f, "Ethanol"));
+    answer_with(low, mid + 0.01F, high);
+    expect_declined(&f, check(&f, "Ethanol"), ERR_OUTPUT_INVALID,
+                    "example 'Ethanol': LogS is");
+    assert_true(check(&f, "Not a SMILES"));
+    assert_true(check(&f, "Uranium"));
+    close_fixture(&f);
+}
+
+static void test_pipeline_finds_examples_that_should_be_declined(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    memset(&fed, 0, sizeof(fed));
+    answer_with(-1.0F, 0.0F, 1.0F);
+    assert_true(open_altered(&f, "data: {text: \"hello world\"}",
+                             "data: {text: \"CCO\"}"));
+    expect_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
+                    "was not declined");
+    close_fixture(&f);
+    assert_true(open_altered(&f, "data: {text: \"hello world\"}",
+                             "data: {text: \"[U]\"}"));
+    expect_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
+                    "declined with OUT_OF_DOMAIN, expected INVALID_INPUT");
+    close_fixture(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pipeline_answers_one_text),
+        cmocka_unit_test(test_pipeline_pads_a_batch_and_answers_arrays),
+        cmocka_unit_test(test_pipeline_keeps_workers_apart),
+        cmocka_unit_test(test_pipeline_declines_what_is_no_smiles),
+        cmocka_unit_test(test_pipeline_declines_what_is_out_of_domain),
+        cmocka_unit_test(test_pipeline_declines_what_is_too_long),
+        cmocka_unit_test(test_pipeline_refuses_values_of_the_wrong_shape),
+        cmocka_unit_test(test_pipeline_marks_what_lies_outside_the_training),
+        cmocka_unit_test(test_pipeline_marks_the_row_of_a_batch),
+        cmocka_unit_test(test_pipeline_says_which_keys_it_ignores),
+        cmocka_unit_test(test_pipeline_keeps_at_most_so_many_warnings),
+        cmocka_unit_test(test_pipeline_never_answers_a_number_that_is_none),
+        cmocka_unit_test(test_pipeline_passes_on_why_a_run_failed),
+        cmocka_unit_test(test_pipeline_survives_any_limit_of_memory),
+        cmocka_unit_test(test_pipeline_names_what_does_not_fit),
+        cmocka_unit_test(test_pipeline_names_what_the_model_lacks),
+        cmocka_unit_test(test_pipeline_compares_examples_with_what_is_expected),
+        cmocka_unit_test(test_pipeline_finds_examples_that_should_be_declined),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
