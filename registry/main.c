@@ -38,7 +38,7 @@ static void prepare_process(sigset_t *signals)
     }
 }
 
-/* Opens everything, runs until a signal, closes everything. */
+/* Opens all, runs until a signal, closes all. */
 static bool run(const struct reg_config *config, const sigset_t *signals,
                 struct error *err)
 {
