@@ -105,6 +105,19 @@ static void send_refusal(struct conn *conn, enum err_code code,
     conn_enter(conn, CONN_LINGER, 0);
 }
 
+static uint32_t open_requests(const struct conn *conn)
+{
+    return conn->guard.requests - conn->answered;
+}
+
+/* Answers come in the order of the requests: a refusal waits until those
+ * before the refused one are answered (the library may read ahead). */
+static bool refusal_is_due(const struct conn *conn)
+{
+    return conn->guard.code != ERR_NONE && !conn->refused &&
+           open_requests(conn) == (conn->guard.begun ? 1 : 0);
+}
+
 static void send_guard_refusal(struct conn *conn)
 {
     send_refusal(conn, conn->guard.code, conn->guard.reason);
@@ -126,11 +139,6 @@ static ssize_t drop(struct conn *conn, void *bytes, size_t size)
 }
 
 /* ---- phases ---- */
-
-static uint32_t open_requests(const struct conn *conn)
-{
-    return conn->guard.requests - conn->answered;
-}
 
 static enum conn_phase phase_of(const struct conn *conn)
 {
@@ -154,14 +162,24 @@ static void note_passed(struct conn *conn, size_t passed)
                                   memory_order_relaxed);
 }
 
+/*
+ * The peer's end may have come with the bytes before it, in one edge: make
+ * another, so that the library reads once more and sees it.
+ */
+static void renew_edge(struct conn *conn)
+{
+    if (atomic_load_explicit(&conn->gone, memory_order_relaxed))
+        (void)shutdown(conn->fd, SHUT_RD);
+}
+
 void feed_answered(struct conn *conn)
 {
     conn->answered++;
-    if (conn->guard.code != ERR_NONE && !conn->refused &&
-        open_requests(conn) == 0)
+    if (refusal_is_due(conn))
         send_guard_refusal(conn);
     if (!conn->refused)
         conn_enter(conn, phase_of(conn), 0);
+    renew_edge(conn);
 }
 
 /* ---- bytes ---- */
@@ -230,7 +248,7 @@ static bool read_once(struct conn *conn, char *bytes, size_t size, size_t *got,
         conn->held_passed =
             http_guard_pass(&conn->guard, conn->held, conn->held_size);
     }
-    return (size_t)in == room || atomic_load(&conn->gone);
+    return (size_t)in == room;
 }
 
 /* Fills the library's buffer, or empties the socket. */
@@ -275,12 +293,14 @@ ssize_t http_feed_recv(int fd, void *bytes, size_t size, int flags)
     if (got < size)
         got += fill(conn, (char *)bytes + got, size - got, &end);
     note_passed(conn, got);
+    if (got > 0 || end > 0)
+        renew_edge(conn);
     if (got > 0)
         return (ssize_t)got;
-    if (conn->guard.code != ERR_NONE) {
-        /* nothing of it was passed and everything before is answered */
-        send_guard_refusal(conn);
-        return drop(conn, bytes, size);
-    }
-    return end > 0 ? would_block() : end;
+    if (conn->guard.code == ERR_NONE)
+        return end > 0 ? would_block() : end;
+    if (!refusal_is_due(conn))
+        return would_block();
+    send_guard_refusal(conn);
+    return drop(conn, bytes, size);
 }

@@ -198,14 +198,16 @@ size_t http_guard_pass(struct http_guard *guard, const char *bytes, size_t size)
 {
     size_t at = 0;      /* everything before was looked at and is good */
     size_t request = 0; /* where the present request begins; 0 = before */
-    uint32_t begun = 0; /* 1: its head is among these bytes */
+    bool here = false;  /* its head is among these bytes */
+    bool begun = guard->state != HTTP_IN_HEAD; /* it was before */
 
     while (at < size && guard->state != HTTP_REFUSED) {
         if (guard->state == HTTP_IN_HEAD) {
             size_t head = pass_head(guard, bytes + at, size - at);
 
             request = at;
-            begun = head > 0;
+            here = head > 0;
+            begun = false;
             if (head == 0)
                 break;
             at += head;
@@ -220,6 +222,7 @@ size_t http_guard_pass(struct http_guard *guard, const char *bytes, size_t size)
     }
     if (guard->state != HTTP_REFUSED)
         return at;
-    guard->requests -= begun;
+    guard->requests -= here;
+    guard->begun = begun;
     return request;
 }

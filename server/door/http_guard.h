@@ -53,6 +53,7 @@ struct http_guard {
     uint64_t body_limit;  /* of chunked bodies, whose size is not told */
     uint32_t chunks, chunk_digits, chunk_extra;
     uint32_t requests;  /* whose head was passed */
+    bool begun;         /* the refused request is one of them */
     enum err_code code; /* why it refused; ERR_NONE = it did not */
     const char *reason; /* static */
 };

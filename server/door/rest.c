@@ -330,8 +330,7 @@ static bool add_headers(const struct rest_request *request,
 {
     const struct srv_call *call = &request->call;
     bool last =
-        atomic_load_explicit(&request->rest->leaving, memory_order_relaxed) ||
-        atomic_load_explicit(&request->conn->gone, memory_order_relaxed);
+        atomic_load_explicit(&request->rest->leaving, memory_order_relaxed);
     char seconds[16];
 
     (void)snprintf(seconds, sizeof seconds, "%u", call->retry_after_s);
