@@ -50,6 +50,12 @@ static void check_field(struct cg_ir *ir, const struct cg_decl *decl,
                  field->json);
     if (hazard)
         cg_fault(ir, field->at, "name.hazard", "'%s' %s", field->name, hazard);
+    if (field->card == MSG_LIST &&
+        (field->limits.min_size || field->limits.max_size))
+        cg_fault(ir, field->at, "schema.limit",
+                 "'%s' limits the length of its elements, which no table "
+                 "holds",
+                 field->json);
     if (field->card == MSG_MAP &&
         cg_api_decl(decl->api, cg_text(ir, "%s%sEntry", decl->name,
                                        cg_pascal(ir, field->name))))
@@ -128,6 +134,9 @@ static void check_union(struct cg_ir *ir, const struct cg_decl *decl)
 
 static void check_decl(struct cg_ir *ir, const struct cg_decl *decl)
 {
+    if (strcmp(decl->name, "Error") == 0 && !decl->foreign)
+        cg_fault(ir, decl->at, "schema.name",
+                 "'Error' is the common failure in OpenAPI");
     for (size_t i = 0; i < decl->field_count; i++)
         check_field(ir, decl, i);
     check_enum(ir, decl);

@@ -1,5 +1,6 @@
 #include "descriptor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "out.h"
@@ -42,6 +43,20 @@ static bool run_protoc(struct cg_ir *ir, const char *folder, const char *name,
     return false;
 }
 
+/* protoc says "<name>:line:col: message", a line per fault. */
+static void fault_each(struct cg_ir *ir, struct cg_loc at, char *said)
+{
+    for (char *line = strtok(said, "\n"); line; line = strtok(NULL, "\n")) {
+        const char *colon = strchr(line, ':');
+        int end = 0;
+
+        if (colon &&
+            sscanf(colon, ":%d:%d: %n", &at.line, &at.col, &end) == 2 && end)
+            line = line + (colon - line) + end;
+        cg_fault(ir, at, "protoc", "%s", line);
+    }
+}
+
 bool cg_descriptor_make(struct cg_ir *ir, const char *folder, const char *name,
                         const struct buf *text, const char *blame,
                         struct cg_descriptor *descriptor)
@@ -58,8 +73,7 @@ bool cg_descriptor_make(struct cg_ir *ir, const char *folder, const char *name,
     made = made && run_protoc(ir, folder, name, &said, &set) &&
            take_file(ir, &set, descriptor);
     if (!made && said.size)
-        cg_fault(ir, at, "protoc", "%.*s", (int)strcspn(said.data, "\n"),
-                 said.data);
+        fault_each(ir, at, said.data);
     buf_release(&said);
     buf_release(&set);
     return made;

@@ -165,6 +165,7 @@ struct cg_api {
     const char *proto;     /* "specserve/runtime/v1/runtime.proto" */
     const char *c_package; /* package of the C profile: prefix, or package */
     bool uses_time;        /* some field is a Timestamp */
+    bool broken; /* its messages could not be read: a fault says why */
     struct cg_loc at;
 };
 
@@ -172,6 +173,12 @@ struct cg_api {
 struct cg_document {
     const char *name; /* "modelspec" */
     const char *file; /* "schema/modelspec.json" */
+    const struct doc_node *root;
+};
+
+/* A file that was read; root is NULL if it was broken. */
+struct cg_tree {
+    const char *file; /* below api/ */
     const struct doc_node *root;
 };
 
@@ -186,6 +193,8 @@ struct cg_ir {
     size_t document_count, document_capacity;
     struct cg_foreign **foreigns;
     size_t foreign_count, foreign_capacity;
+    struct cg_tree *trees;
+    size_t tree_count, tree_capacity;
     struct buf faults; /* "file:line:col: rule: message" lines */
     size_t fault_count;
     char *lock; /* text of the lock file after numbering */

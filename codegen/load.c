@@ -31,32 +31,51 @@ static void take_report(struct cg_ir *ir, const struct doc_report *report)
     }
 }
 
-const struct doc_node *cg_load_tree(struct cg_ir *ir, const char *file)
+static const struct doc_node *parse(struct cg_ir *ir, const char *name,
+                                    const struct buf *text)
 {
-    const char *name = cg_load_name(ir, file);
-    struct cg_loc at = {.file = name};
-    const struct doc_node *root = NULL;
+    const char *bytes = text->data ? text->data : "";
+    const struct doc_node *root;
     struct doc_report report;
-    struct buf text = {0};
-    struct error err;
 
     doc_report_init(&report, &ir->arena);
-    if (!cg_file_read(name, &text, &err)) {
-        cg_fault(ir, at, "file", "%s", err.msg);
-    } else if (ends_with(file, ".json")) {
-        root = doc_parse_json(name, text.data ? text.data : "", text.size,
+    if (ends_with(name, ".json"))
+        root = doc_parse_json(name, bytes, text->size, &ir->arena, &report);
+    else
+        root = doc_parse_yaml(name, bytes, text->size, DOC_YAML_CORE,
                               &ir->arena, &report);
-    } else {
-        root = doc_parse_yaml(name, text.data ? text.data : "", text.size,
-                              DOC_YAML_CORE, &ir->arena, &report);
-    }
     take_report(ir, &report);
-    buf_release(&text);
     if (root && root->type != DOC_MAP) {
         cg_fault(ir, cg_at(name, root), "file", "is not a map");
         return NULL;
     }
     return root;
+}
+
+static const struct doc_node *read_tree(struct cg_ir *ir, const char *file)
+{
+    const char *name = cg_load_name(ir, file);
+    const struct doc_node *root = NULL;
+    struct buf text = {0};
+    struct error err;
+
+    if (cg_file_read(name, &text, &err))
+        root = parse(ir, name, &text);
+    else
+        cg_fault(ir, (struct cg_loc){.file = name}, "file", "%s", err.msg);
+    buf_release(&text);
+    return root;
+}
+
+const struct doc_node *cg_load_tree(struct cg_ir *ir, const char *file)
+{
+    for (size_t i = 0; i < ir->tree_count; i++)
+        if (strcmp(ir->trees[i].file, file) == 0)
+            return ir->trees[i].root;
+    ir->trees = cg_grow(ir, ir->trees, ir->tree_count, &ir->tree_capacity,
+                        sizeof *ir->trees);
+    ir->trees[ir->tree_count++] = (struct cg_tree){file, read_tree(ir, file)};
+    return ir->trees[ir->tree_count - 1].root;
 }
 
 static int by_name(const void *a, const void *b)

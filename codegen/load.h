@@ -15,7 +15,7 @@
 void cg_load(struct cg_ir *ir, const char *scratch);
 
 /* The tree of a YAML or JSON file (by its ending) below ir->dir, or NULL after
- * a fault. */
+ * a fault. Each file is read once. */
 const struct doc_node *cg_load_tree(struct cg_ir *ir, const char *file);
 
 /* How the file is called in faults: ir->dir and the name below it. */

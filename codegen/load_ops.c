@@ -104,7 +104,7 @@ message(struct reader *reader, const struct doc_node *node, const char *key)
         cg_load_string(reader->ir, reader->file, node, "ops.message", key);
     const struct cg_decl *decl = name ? cg_api_decl(reader->api, name) : NULL;
 
-    if (name && (!decl || decl->tag != CG_MESSAGE)) {
+    if (name && !reader->api->broken && (!decl || decl->tag != CG_MESSAGE)) {
         cg_fault(reader->ir, cg_at(reader->file, doc_get(node, key)),
                  "ops.message", "'%s' is not a message of this API", name);
         return NULL;
@@ -315,11 +315,14 @@ static void load_messages(struct reader *reader, const struct doc_node *root,
     if (!list == !foreign) {
         cg_fault(ir, reader->api->at, "ops.messages",
                  "needs either 'schemas' or 'foreign'");
+        reader->api->broken = true;
         return;
     }
     if (foreign) {
         reader->api->foreign = cg_load_foreign(ir, from_ops(foreign), scratch);
-        if (reader->api->foreign)
+        reader->api->broken =
+            !reader->api->foreign || !reader->api->foreign->descriptor.bytes;
+        if (!reader->api->broken)
             cg_load_foreign_decls(ir, reader->api);
         return;
     }

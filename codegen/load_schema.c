@@ -290,6 +290,7 @@ static bool set_wrapped(struct reader *reader, struct cg_decl *owner,
     name = cg_text(reader->ir, "%s%sList", kinds[values.kind],
                    values.decl ? values.decl->name : "");
     field->kind = MSG_MSG;
+    field->limits = cg_schema_limits(NULL, MSG_MSG);
     field->decl = cg_api_decl(reader->api, name);
     if (field->decl)
         return true;
@@ -421,8 +422,10 @@ void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
     for (size_t i = 0; i < count; i++) {
         const struct doc_node *root = cg_load_tree(ir, files[i]);
 
-        if (!root)
+        if (!root) {
+            api->broken = true;
             continue;
+        }
         reader.file = cg_load_name(ir, files[i]);
         cg_load_keys(ir, reader.file, root, "schema.keyword", root_keywords);
         api->defs[api->defs_count++] = doc_get(root, "$defs");

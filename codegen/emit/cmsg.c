@@ -38,6 +38,24 @@ static bool has_flag(const struct cg_field *field)
            field->kind != MSG_TIME && field->kind != MSG_MSG;
 }
 
+/* The head of a setter, on two lines if it is long. */
+static void put_prototype(const struct cg_decl *decl,
+                          const struct cg_field *field, struct cg_out *out,
+                          struct buf *to)
+{
+    const char *open = cg_text(out->ir, "%s_set_%s(", decl->alias, field->name);
+    const char *first = cg_text(out->ir, "struct %s *message,", decl->alias);
+    const char *second =
+        cg_text(out->ir, "%svalue)", cg_value_type(field, out));
+    size_t width = strlen(open) + strlen(first) + 1 + strlen(second);
+
+    buf_printf(to, "\nstatic inline void\n%s%s", open, first);
+    if (width <= 80)
+        buf_printf(to, " %s\n{\n", second);
+    else
+        buf_printf(to, "\n%*s%s\n{\n", (int)strlen(open), "", second);
+}
+
 static void put_setter(const struct cg_decl *decl, const struct cg_field *field,
                        struct cg_out *out, struct buf *to)
 {
@@ -46,11 +64,7 @@ static void put_setter(const struct cg_decl *decl, const struct cg_field *field,
 
     if (field->card != MSG_ONE || (!in_oneof && !has_flag(field)))
         return;
-    buf_printf(to, "\nstatic inline void\n%s_set_%s(struct %s *message,\n",
-               decl->alias, field->name, decl->alias);
-    for (size_t i = strlen(decl->alias) + strlen(field->name) + 6; i; i--)
-        buf_char(to, ' ');
-    buf_printf(to, "%svalue)\n{\n", cg_value_type(field, out));
+    put_prototype(decl, field, out, to);
     if (in_oneof)
         buf_printf(
             to, "    message->kind_case = %s__KIND_%s;\n",

@@ -4,16 +4,6 @@
 
 #include "runtime_msg.h"
 
-static const struct msg_rule runtime_value__floats_rule = {
-    .min = 0,
-    .max = 0,
-};
-
-static const struct msg_rule runtime_value__strings_rule = {
-    .min = 0,
-    .max = 0,
-};
-
 static const struct msg_field runtime_value_fields[] = {
     {.json = "number",
      .number = 1,
@@ -43,8 +33,7 @@ static const struct msg_field runtime_value_fields[] = {
      .flags = MSG_IN_ONEOF,
      .offset = offsetof(Runtime__Value, floats),
      .quantifier = offsetof(Runtime__Value, kind_case),
-     .sub = &runtime_float_list_def,
-     .rule = &runtime_value__floats_rule},
+     .sub = &runtime_float_list_def},
     {.json = "strings",
      .number = 5,
      .kind = MSG_MSG,
@@ -52,8 +41,7 @@ static const struct msg_field runtime_value_fields[] = {
      .flags = MSG_IN_ONEOF,
      .offset = offsetof(Runtime__Value, strings),
      .quantifier = offsetof(Runtime__Value, kind_case),
-     .sub = &runtime_string_list_def,
-     .rule = &runtime_value__strings_rule},
+     .sub = &runtime_string_list_def},
     {.json = "blob",
      .number = 6,
      .kind = MSG_BYTES,

@@ -153,24 +153,21 @@ runtime_value_new(struct arena *arena)
 }
 
 static inline void
-runtime_value_set_number(struct runtime_value *message,
-                         double value)
+runtime_value_set_number(struct runtime_value *message, double value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_NUMBER;
     message->number = value;
 }
 
 static inline void
-runtime_value_set_flag(struct runtime_value *message,
-                       bool value)
+runtime_value_set_flag(struct runtime_value *message, bool value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_FLAG;
     message->flag = value;
 }
 
 static inline void
-runtime_value_set_text(struct runtime_value *message,
-                       char *value)
+runtime_value_set_text(struct runtime_value *message, char *value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_TEXT;
     message->text = value;
@@ -193,8 +190,7 @@ runtime_value_set_strings(struct runtime_value *message,
 }
 
 static inline void
-runtime_value_set_blob(struct runtime_value *message,
-                       struct msg_bytes value)
+runtime_value_set_blob(struct runtime_value *message, struct msg_bytes value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_BLOB;
     message->blob.len = value.len;
@@ -202,8 +198,7 @@ runtime_value_set_blob(struct runtime_value *message,
 }
 
 static inline void
-runtime_value_set_json(struct runtime_value *message,
-                       char *value)
+runtime_value_set_json(struct runtime_value *message, char *value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_JSON;
     message->json = value;
@@ -270,8 +265,7 @@ runtime_capability_new(struct arena *arena)
 }
 
 static inline void
-runtime_capability_set_batch(struct runtime_capability *message,
-                             bool value)
+runtime_capability_set_batch(struct runtime_capability *message, bool value)
 {
     message->has_batch = true;
     message->batch = value;
