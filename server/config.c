@@ -119,17 +119,27 @@ static bool set(struct srv_config *config, const struct setting *setting,
     return true;
 }
 
+enum { NAME_SIZE = 64 };
+
+/* "log-level" -> "SPECSERVE_LOG_LEVEL" */
+static void environment_name(const char *flag, char name[NAME_SIZE])
+{
+    (void)snprintf(name, NAME_SIZE, "SPECSERVE_%s", flag);
+    for (char *at = name; *at; at++) {
+        if (*at == '-')
+            *at = '_';
+        if (*at >= 'a' && *at <= 'z')
+            *at = (char)(*at - 'a' + 'A');
+    }
+}
+
 static bool from_environment(struct srv_config *config, struct error *err)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        char name[64] = "SPECSERVE_";
-        size_t at = strlen(name);
+        char name[NAME_SIZE];
         const char *value;
 
-        for (const char *from = settings[i].flag; *from; from++)
-            name[at++] =
-                (char)(*from == '-' ? '_' : toupper((unsigned char)*from));
-        name[at] = '\0';
+        environment_name(settings[i].flag, name);
         value = getenv(name);
         if (value && !set(config, &settings[i], value, err))
             return false;

@@ -193,16 +193,21 @@ static uint32_t grace_ms(const struct srv_app *app)
     return limit == UINT32_MAX ? TIMEOUT_S * 1000U : limit;
 }
 
+/* A door is only ever open for an app. */
+static void drain(const struct service *service)
+{
+    log_event(LOG_INFO, "draining", "port=%d", service->port);
+    door_set_serving(service->door, false);
+    door_drain(service->door, grace_ms(service->app));
+    log_event(LOG_INFO, "drained", "port=%d", service->port);
+}
+
 void service_close(struct service *service)
 {
     if (service->app)
         app_drain(service->app);
-    if (service->door) {
-        log_event(LOG_INFO, "draining", "port=%d", service->port);
-        door_set_serving(service->door, false);
-        door_drain(service->door, grace_ms(service->app));
-        log_event(LOG_INFO, "drained", "port=%d", service->port);
-    }
+    if (service->app && service->door)
+        drain(service);
     if (service->presence)
         presence_leave(service->presence);
     door_close(service->door);
