@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "app.h"
 #include "config.h"
@@ -25,7 +24,6 @@ static void prepare_process(sigset_t *signals)
     struct rlimit files;
 
     (void)mallopt(M_ARENA_MAX, 2);
-    (void)umask(077);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(signals);
     (void)sigaddset(signals, SIGTERM);

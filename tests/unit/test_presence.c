@@ -40,7 +40,8 @@ struct fake {
     atomic_int next_port;    /* assigned; then one more */
     atomic_bool refuses_pid; /* 1.1: 400 while process_id is there */
     atomic_bool is_terse;    /* 1.1: no expires_at, no ttl_s */
-    atomic_int beat_status;  /* 200, 404, 405 */
+    atomic_int beat_status;  /* 200, 404, 405 ... */
+    atomic_int refused_port; /* ... of this port only; 0 = of all */
     atomic_bool is_silent;   /* takes requests and never answers */
     atomic_int ttl_s;
 };
