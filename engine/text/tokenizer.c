@@ -257,8 +257,7 @@ static bool emit(const struct work *work, unsigned flags,
 }
 
 bool tok_encode(const struct tok_tokenizer *tok, const char *text, size_t size,
-                unsigned flags, struct arena *scratch, struct tok_encoding *out,
-                struct error *err)
+                unsigned flags, struct tok_encoding *out, struct error *err)
 {
     struct work work;
 
@@ -268,7 +267,7 @@ bool tok_encode(const struct tok_tokenizer *tok, const char *text, size_t size,
                     TEXT_SIZE_MAX);
     if (!utf8_valid(text, size))
         return fail(err, ERR_INVALID_INPUT, "the text is not UTF-8");
-    if (!work_init(&work, tok, size, scratch, err))
+    if (!work_init(&work, tok, size, out->scratch, err))
         return false;
     split_bytes(&work, text, size);
     if (tok->merge_slots > 0)

@@ -2,8 +2,8 @@
  * Tokenizer: text to token ids, as a Hugging Face `tokenizer.json` says.
  *
  *   struct tok_tokenizer *tok = tok_open("tokenizer.json", &err);
- *   struct tok_encoding out = {.ids = ids, .capacity = n};
- *   ok = tok_encode(tok, text, size, TOK_SPECIALS, &arena, &out, &err);
+ *   struct tok_encoding out = {.scratch = &arena, .ids = ids, .capacity = n};
+ *   ok = tok_encode(tok, text, size, TOK_SPECIALS, &out, &err);
  *   tok_close(tok);
  *
  * The ids equal those of Hugging Face's library. One difference is intended:
@@ -63,6 +63,7 @@ enum tok_flag {
  * Unicode code points of the text, [start, end); special tokens have 0, 0.
  */
 struct tok_encoding {
+    struct arena *scratch;
     int64_t *ids;
     uint32_t *starts; /* NULL = not wanted */
     uint32_t *ends;   /* NULL = not wanted */
@@ -74,14 +75,13 @@ struct tok_encoding {
 /*
  * Encodes `size` bytes of UTF-8. Time is O(n log n) in the size whatever the
  * text; scratch memory of 44 bytes per byte of text comes from
- * `scratch`. `flags`: enum tok_flag.
+ * `out->scratch`. `flags`: enum tok_flag.
  *   ERR_INVALID_INPUT   the text is not UTF-8
  *   ERR_INPUT_TOO_LONG  more tokens than `capacity`, or text beyond 1 GiB
  *   ERR_OUT_OF_MEMORY   the arena is used up
  */
 bool tok_encode(const struct tok_tokenizer *tok, const char *text, size_t size,
-                unsigned flags, struct arena *scratch, struct tok_encoding *out,
-                struct error *err);
+                unsigned flags, struct tok_encoding *out, struct error *err);
 
 /* No text of `size` bytes gives more tokens than this. */
 size_t tok_count_max(const struct tok_tokenizer *tok, size_t size);

@@ -119,7 +119,7 @@ static bool encode(struct session *session, const char *line, size_t line_size,
     return read_text(&scan, &text, &size, err) &&
            grow(&session->room, tok_count_max(session->tok, size), err) &&
            tok_encode(session->tok, text, size, session->options->flags,
-                      &session->arena, &session->room, err);
+                      &session->room, err);
 }
 
 static void write_tokens(struct buf *out, const struct tok_encoding *tokens)
@@ -134,14 +134,16 @@ static void write_tokens(struct buf *out, const struct tok_encoding *tokens)
     buf_string(out, "]}");
 }
 
-/* Our own sentences need no more escaping than this. */
+/* Our own sentences need no more escaping than this; control characters and
+ * what is not ASCII (never in our own words) are left out. */
 static void write_error(struct buf *out, const struct error *err)
 {
     buf_string(out, "{\"error\": \"");
     for (const char *c = err->msg; *c; c++) {
         if (*c == '"' || *c == '\\')
             buf_char(out, '\\');
-        buf_char(out, *c < 0x20 ? '?' : *c);
+        if (*c >= 0x20)
+            buf_char(out, *c);
     }
     buf_string(out, "\"}");
 }
@@ -220,6 +222,7 @@ int command_tokenize(int argc, char **argv)
         (void)fputs(usage, stdout);
         return EXIT_OK;
     }
+    session.room.scratch = &session.arena;
     session.tok = open_tokenizer(options.path, &err);
     if (!session.tok) {
         (void)fprintf(stderr, "specserve tokenize: %s\n", err.msg);

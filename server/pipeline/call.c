@@ -19,7 +19,7 @@ const char *call_text(const struct pipeline_call *call,
     const struct bundle_signature *signature =
         &call->pipeline->bundle->signature;
     const struct pipeline_value *value =
-        call->inputs[input - signature->inputs];
+        call->inputs[input - signature->inputs].value;
 
     return value->kind == PIPELINE_STRINGS ? value->strings.items[row]
                                            : value->string;

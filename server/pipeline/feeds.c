@@ -86,7 +86,7 @@ bool feeds_fill(struct pipeline_call *call, struct error *err)
 
     for (size_t i = 0; i < pipeline->bundle->signature.input_count; i++) {
         if (pipeline->feeds[i] >= 0 &&
-            !fill_one(call, call->inputs[i], pipeline->feeds[i], err))
+            !fill_one(call, call->inputs[i].value, pipeline->feeds[i], err))
             return false;
     }
     return true;

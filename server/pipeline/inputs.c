@@ -189,7 +189,7 @@ static bool take_value(struct pipeline_call *call,
     const struct bundle_parameter *parameter;
 
     if (input) {
-        call->inputs[input - bundle->signature.inputs] = value;
+        call->inputs[input - bundle->signature.inputs].value = value;
         return check_type(call, input, value, err);
     }
     parameter = bundle_find_parameter(bundle, value->name);
@@ -220,7 +220,7 @@ static bool check_present(const struct pipeline_call *call, struct error *err)
         &call->pipeline->bundle->signature;
 
     for (size_t i = 0; i < signature->input_count; i++) {
-        if (signature->inputs[i].required && !call->inputs[i])
+        if (signature->inputs[i].required && !call->inputs[i].value)
             return fail(err, ERR_VALIDATION_ERROR, "data.%s is missing",
                         signature->inputs[i].name);
     }
@@ -246,7 +246,8 @@ bool inputs_check(struct pipeline_call *call, struct error *err)
     if (!check_present(call, err))
         return false;
     for (size_t i = 0; i < signature->input_count; i++) {
-        if (!check_rows(call, &signature->inputs[i], call->inputs[i], err))
+        if (!check_rows(call, &signature->inputs[i], call->inputs[i].value,
+                        err))
             return false;
     }
     call->marks = arena_zalloc(call->arena, call->rows, sizeof(*call->marks));

@@ -114,7 +114,9 @@ static bool bad_char(struct parser *p, size_t at, const char *what)
 
 static char peek(const struct parser *p, size_t ahead)
 {
-    return p->at + ahead < p->size ? p->text[p->at + ahead] : '\0';
+    if (p->at + ahead >= p->size)
+        return '\0';
+    return p->text[p->at + ahead];
 }
 
 static bool is_digit(char c)

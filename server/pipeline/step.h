@@ -91,6 +91,10 @@ struct call_row {
     enum pipeline_band band; /* worst mark so far */
 };
 
+struct call_input {
+    const struct pipeline_value *value; /* NULL = absent */
+};
+
 /* One output: `rows` numbers or texts, or one array of floats. */
 struct call_result {
     double *numbers;
@@ -102,9 +106,9 @@ struct call_result {
 struct pipeline_call {
     const struct pipeline *pipeline;
     const struct pipeline_request *request;
-    struct arena *arena;   /* the request's */
-    struct arena *scratch; /* the worker's; a step resets it before use */
-    const struct pipeline_value **inputs; /* per declared input; NULL: absent */
+    struct arena *arena;       /* the request's */
+    struct arena *scratch;     /* the worker's; a step resets it before use */
+    struct call_input *inputs; /* per declared input */
     size_t rows;
     bool is_batch;          /* the text came as an array: results are arrays */
     struct call_row *marks; /* per row */

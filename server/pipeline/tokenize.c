@@ -91,15 +91,15 @@ static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
     const char *text = call_text(call, step->input, row);
     size_t size = strlen(text);
     unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0);
-    struct tok_encoding encoding = {.capacity = tok_count_max(step->tok, size)};
+    struct tok_encoding encoding = {.scratch = call->scratch,
+                                    .capacity = tok_count_max(step->tok, size)};
 
     encoding.ids =
         arena_alloc(call->arena, encoding.capacity * sizeof(*encoding.ids));
     if (!encoding.ids)
         return call_no_memory(err);
     arena_reset(call->scratch);
-    if (!tok_encode(step->tok, text, size, flags, call->scratch, &encoding,
-                    err))
+    if (!tok_encode(step->tok, text, size, flags, &encoding, err))
         return false;
     if (encoding.count > step->tokens_max)
         return fail(err, ERR_INPUT_TOO_LONG,

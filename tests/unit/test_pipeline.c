@@ -658,7 +658,7 @@ static bool check(struct fixture *f, const char *name)
 static double expected(const struct fixture *f, const char *output)
 {
     return doc_number(doc_get(example(f, "Ethanol")->expect.values, output),
-                      NAN);
+                      (double)NAN);
 }
 
 static void test_pipeline_compares_examples_with_what_is_expected(void **state)

@@ -47,11 +47,12 @@ static bool encode(const struct tok_tokenizer *tok, const char *text,
     bool ok;
 
     arena_init(&arena, 0);
-    encoded.out = (struct tok_encoding){.ids = encoded.ids,
+    encoded.out = (struct tok_encoding){.scratch = &arena,
+                                        .ids = encoded.ids,
                                         .starts = encoded.starts,
                                         .ends = encoded.ends,
                                         .capacity = ROOM};
-    ok = tok_encode(tok, text, size, flags, &arena, &encoded.out, err);
+    ok = tok_encode(tok, text, size, flags, &encoded.out, err);
     arena_release(&arena);
     return ok;
 }
@@ -163,17 +164,18 @@ static void test_tokenizer_tells_when_the_buffer_is_too_small(void **state)
 {
     struct tok_tokenizer *tok = open_or_die("models/solubility/tokenizer.json");
     int64_t ids[3];
-    struct tok_encoding out = {.ids = ids, .capacity = 3, .count = 77};
     struct arena arena;
+    struct tok_encoding out = {
+        .scratch = &arena, .ids = ids, .capacity = 3, .count = 77};
     struct error err = {0};
 
     (void)state;
     arena_init(&arena, 0);
-    assert_false(tok_encode(tok, "CCO", 3, TOK_SPECIALS, &arena, &out, &err));
+    assert_false(tok_encode(tok, "CCO", 3, TOK_SPECIALS, &out, &err));
     assert_int_equal(err.code, ERR_INPUT_TOO_LONG);
     assert_int_equal(out.count, 77);
     out.capacity = tok_count_max(tok, 2);
-    assert_true(tok_encode(tok, "CC", 2, TOK_SPECIALS, &arena, &out, &err));
+    assert_true(tok_encode(tok, "CC", 2, TOK_SPECIALS, &out, &err));
     assert_int_equal(out.count, 3);
     arena_release(&arena);
     tok_close(tok);
@@ -182,15 +184,16 @@ static void test_tokenizer_tells_when_the_buffer_is_too_small(void **state)
 static void test_tokenizer_fails_when_the_arena_is_used_up(void **state)
 {
     struct tok_tokenizer *tok = open_or_die("models/solubility/tokenizer.json");
-    struct tok_encoding out = {.ids = encoded.ids, .capacity = ROOM};
-    struct error err = {0};
     struct arena arena;
+    struct tok_encoding out = {
+        .scratch = &arena, .ids = encoded.ids, .capacity = ROOM};
+    struct error err = {0};
     char text[4096];
 
     (void)state;
     memset(text, 'C', sizeof(text));
     arena_init(&arena, 1024);
-    assert_false(tok_encode(tok, text, sizeof(text), 0, &arena, &out, &err));
+    assert_false(tok_encode(tok, text, sizeof(text), 0, &out, &err));
     assert_int_equal(err.code, ERR_OUT_OF_MEMORY);
     arena_release(&arena);
     tok_close(tok);
