@@ -18,3 +18,8 @@ target_link_libraries(pipeline_only PUBLIC doc text gen base)
 
 unit_test(pipeline SOURCES unit/test_pipeline.c unit/fake_engine.c
   LIBS pipeline_only)
+
+unit_test(tokenize_command
+  SOURCES unit/test_tokenize_command.c ${SERVER}/commands/tokenize.c
+  LIBS text)
+target_include_directories(test_tokenize_command PRIVATE ${SERVER})
