@@ -43,19 +43,20 @@ static const uint64_t SWEEP_NS = SWEEP_MS * 1000000ULL;
 
 /* ---- polling ---- */
 
-/* Cancels the calls whose peer has not moved in time. */
+/* Cancels the calls whose time is over: the peer does not read or send, or no
+ * worker came free before the endpoint's deadline. */
 static void sweep(struct grpc_door *door, uint64_t now_ns)
 {
     const struct err_info *info = err_info(ERR_TIMEOUT);
 
     pthread_mutex_lock(&door->mu);
     for (struct grpc_rpc *rpc = door->live; rpc; rpc = rpc->older) {
-        uint64_t limit_ns = atomic_load(&rpc->stalls_ns);
+        uint64_t limit_ns = atomic_load(&rpc->give_up_ns);
 
         if (limit_ns && now_ns > limit_ns)
             grpc_call_cancel_with_status(rpc->core,
                                          (grpc_status_code)info->grpc,
-                                         "the peer has stalled", NULL);
+                                         "the call took too long", NULL);
     }
     pthread_mutex_unlock(&door->mu);
 }
@@ -109,16 +110,18 @@ static size_t count_methods(const struct op_table *table)
     return count;
 }
 
+/* Lists the methods of a table; `as` holds what they have in common. */
 static void add_table(struct grpc_door *door, const struct op_table *table,
-                      void *app)
+                      struct grpc_method as)
 {
     if (!count_methods(table))
         return;
     door->services[door->service_count++] = table->service;
-    for (size_t i = 0; i < table->count; i++)
-        if (table->ops[i].method)
-            door->methods[door->method_count++] = (struct grpc_method){
-                .door = door, .op = &table->ops[i], .app = app};
+    for (size_t i = 0; i < table->count; i++) {
+        as.op = &table->ops[i];
+        if (as.op->method)
+            door->methods[door->method_count++] = as;
+    }
 }
 
 /* Lists the program's methods, and those of health and reflection. */
@@ -126,6 +129,7 @@ static bool add_tables(struct grpc_door *door,
                        const struct door_options *options, struct error *err)
 {
     const struct op_table *const *tables = options->tables;
+    struct grpc_method as = {.door = door};
     size_t services = 3, methods = count_methods(&health_ops) +
                                    count_methods(&reflection_v1_ops) +
                                    count_methods(&reflection_v1alpha_ops);
@@ -136,12 +140,16 @@ static bool add_tables(struct grpc_door *door,
     door->services = calloc(services, sizeof *door->services);
     if (!door->methods || !door->services)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the gRPC door");
-    door->unknown = (struct grpc_method){.door = door};
+    door->unknown = as;
+    as.app = &door->health;
+    add_table(door, &health_ops, as);
+    as.app = &door->reflection;
+    add_table(door, &reflection_v1_ops, as);
+    add_table(door, &reflection_v1alpha_ops, as);
+    as.app = options->app;
+    as.finished = options->finished;
     for (size_t i = 0; tables && tables[i]; i++)
-        add_table(door, tables[i], options->app);
-    add_table(door, &health_ops, &door->health);
-    add_table(door, &reflection_v1_ops, &door->reflection);
-    add_table(door, &reflection_v1alpha_ops, &door->reflection);
+        add_table(door, tables[i], as);
     health_init(&door->health, door->services, door->service_count);
     door->reflection = (struct reflection){.services = door->services,
                                            .service_count = door->service_count,
@@ -236,7 +244,7 @@ static void init_locks(struct grpc_door *door)
     pthread_mutex_init(&door->mu, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&door->idle, &attributes);
+    pthread_cond_init(&door->settled, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -351,7 +359,7 @@ void grpc_door_set_serving(struct grpc_door *door, bool serving)
 
 /* ---- closing ---- */
 
-static void wait_until_idle(struct grpc_door *door, uint32_t grace_ms)
+static void wait_for_answers(struct grpc_door *door, uint32_t grace_ms)
 {
     struct timespec until;
 
@@ -364,7 +372,7 @@ static void wait_until_idle(struct grpc_door *door, uint32_t grace_ms)
     }
     pthread_mutex_lock(&door->mu);
     while (door->busy &&
-           pthread_cond_timedwait(&door->idle, &door->mu, &until) == 0)
+           pthread_cond_timedwait(&door->settled, &door->mu, &until) == 0)
         ;
     pthread_mutex_unlock(&door->mu);
 }
@@ -393,8 +401,18 @@ static void shut(struct grpc_door *door)
 void grpc_door_drain(struct grpc_door *door, uint32_t grace_ms)
 {
     health_set(&door->health, false);
-    wait_until_idle(door, grace_ms);
+    wait_for_answers(door, grace_ms);
     shut(door);
+}
+
+/* Workers may still hold calls, which are cancelled by now. gRPC Core does not
+ * wait for them, and aborts if they use a queue that was shut down. */
+static void wait_for_calls(struct grpc_door *door)
+{
+    pthread_mutex_lock(&door->mu);
+    while (door->live)
+        pthread_cond_wait(&door->settled, &door->mu);
+    pthread_mutex_unlock(&door->mu);
 }
 
 static void stop_threads(struct grpc_door *door)
@@ -411,6 +429,7 @@ void grpc_door_close(struct grpc_door *door)
     if (!door)
         return;
     shut(door);
+    wait_for_calls(door);
     stop_threads(door);
     if (door->server)
         grpc_server_destroy(door->server);
@@ -419,7 +438,7 @@ void grpc_door_close(struct grpc_door *door)
     if (door->services)
         health_release(&door->health);
     grpc_shutdown_blocking();
-    pthread_cond_destroy(&door->idle);
+    pthread_cond_destroy(&door->settled);
     pthread_mutex_destroy(&door->mu);
     free(door->peers);
     free(door->methods);

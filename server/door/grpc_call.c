@@ -15,6 +15,9 @@
 #include "clock.h"
 #include "grpc_internal.h"
 
+/* A handler that meets the deadline itself has this long to say so. */
+static const uint64_t ANSWER_NS = 200000000;
+
 /* ---- one request, one answer ---- */
 
 static void answered(struct grpc_tag *tag, bool ok)
@@ -22,7 +25,7 @@ static void answered(struct grpc_tag *tag, bool ok)
     struct grpc_rpc *rpc = tag->owner;
 
     (void)ok; /* false: the client is gone, nobody misses the answer */
-    atomic_store(&rpc->stalls_ns, 0);
+    atomic_store(&rpc->give_up_ns, 0);
     rpc_settle(rpc);
     rpc_put(rpc);
 }
@@ -55,6 +58,7 @@ static void serve(struct grpc_rpc *rpc, grpc_answer *then)
         /* A stream is watched once its handler has returned, see stream.c. */
         if (call->op->stream != OP_SERVER && !rpc->watched)
             rpc_watch(rpc);
+        atomic_store(&rpc->give_up_ns, call->deadline_ns + ANSWER_NS);
         if (!door->hand_over(door->context, call, then))
             then(call);
     }
@@ -81,8 +85,8 @@ static void move_each(struct grpc_rpc *rpc, grpc_byte_buffer *message)
     }
     ops[count] = (grpc_op){.op = GRPC_OP_RECV_MESSAGE};
     ops[count++].data.recv_message.recv_message = &rpc->payload;
-    atomic_store(&rpc->stalls_ns, clock_now_ns() + rpc->door->idle_timeout_ms *
-                                                       (uint64_t)1000000);
+    atomic_store(&rpc->give_up_ns, clock_now_ns() + rpc->door->idle_timeout_ms *
+                                                        (uint64_t)1000000);
     rpc_start(rpc, ops, count, &rpc->moved);
     rpc_put(rpc);
 }
@@ -108,7 +112,7 @@ static void moved_each(struct grpc_tag *tag, bool ok)
 {
     struct grpc_rpc *rpc = tag->owner;
 
-    atomic_store(&rpc->stalls_ns, 0);
+    atomic_store(&rpc->give_up_ns, 0);
     if (ok && rpc->payload)
         serve(rpc, answer_each);
     else /* the client has said all it had to say, or is gone */

@@ -37,7 +37,8 @@ struct grpc_method {
     struct grpc_door *door;
     const struct op_def *op;
     void *app;
-    void *handle; /* gRPC Core's name for it */
+    void (*finished)(const struct srv_call *call); /* see door.h */
+    void *handle;                                  /* gRPC Core's name for it */
 };
 
 struct grpc_rpc {
@@ -57,8 +58,8 @@ struct grpc_rpc {
     bool head_sent;     /* initial metadata went out */
     bool busy;          /* counted in door->busy */
     atomic_int refs;
-    atomic_uint_fast64_t stalls_ns; /* cancelled when this passes; 0 = never */
-    struct grpc_rpc *older, *newer; /* in door->live */
+    atomic_uint_fast64_t give_up_ns; /* when to cancel; 0 = never */
+    struct grpc_rpc *older, *newer;  /* in door->live */
 };
 
 struct grpc_door {
@@ -81,7 +82,7 @@ struct grpc_door {
     struct reflection reflection;
 
     pthread_mutex_t mu;
-    pthread_cond_t idle;             /* busy became 0; CLOCK_MONOTONIC */
+    pthread_cond_t settled;          /* busy or live became none; monotonic */
     struct grpc_rpc *live;           /* under mu: accepted and not yet freed */
     size_t busy;                     /* under mu: calls without their answer */
     char (*peers)[INET6_ADDRSTRLEN]; /* under mu: address by descriptor */

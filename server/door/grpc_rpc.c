@@ -36,7 +36,7 @@ struct grpc_rpc *rpc_new(const struct grpc_method *method)
     grpc_metadata_array_init(&rpc->metadata);
     grpc_call_details_init(&rpc->details);
     atomic_init(&rpc->refs, 1);
-    atomic_init(&rpc->stalls_ns, 0);
+    atomic_init(&rpc->give_up_ns, 0);
     atomic_init(&rpc->call.cancelled, false);
     return rpc;
 }
@@ -46,7 +46,8 @@ void rpc_get(struct grpc_rpc *rpc)
     atomic_fetch_add(&rpc->refs, 1);
 }
 
-static void unlist(struct grpc_rpc *rpc)
+/* Under the lock, so that neither sweep() nor close() sees half of it. */
+static void release_core(struct grpc_rpc *rpc)
 {
     struct grpc_door *door = rpc->door;
 
@@ -57,6 +58,9 @@ static void unlist(struct grpc_rpc *rpc)
         door->live = rpc->older;
     if (rpc->older)
         rpc->older->newer = rpc->newer;
+    grpc_call_unref(rpc->core);
+    if (!door->live)
+        pthread_cond_broadcast(&door->settled);
     pthread_mutex_unlock(&door->mu);
 }
 
@@ -64,14 +68,12 @@ void rpc_put(struct grpc_rpc *rpc)
 {
     if (atomic_fetch_sub(&rpc->refs, 1) != 1)
         return;
-    if (rpc->core) {
-        unlist(rpc);
-        grpc_call_unref(rpc->core);
-    }
     stream_release(rpc->call.stream);
     rpc_forget_message(rpc);
     grpc_metadata_array_destroy(&rpc->metadata);
     grpc_call_details_destroy(&rpc->details);
+    if (rpc->core)
+        release_core(rpc);
     gpr_free(rpc);
 }
 
@@ -115,7 +117,7 @@ void rpc_settle(struct grpc_rpc *rpc)
     rpc->busy = false;
     pthread_mutex_lock(&door->mu);
     if (--door->busy == 0)
-        pthread_cond_broadcast(&door->idle);
+        pthread_cond_broadcast(&door->settled);
     pthread_mutex_unlock(&door->mu);
 }
 
@@ -228,6 +230,7 @@ static void fill_call(struct grpc_rpc *rpc)
     call->id = atomic_fetch_add(rpc->door->next_id, 1);
     call->op = rpc->method->op;
     call->app = rpc->method->app;
+    call->finished = rpc->method->finished;
     call->peer = rpc->peer;
     call->peer_is_local = is_loopback(rpc->peer);
     call->started_ns = clock_now_ns();
@@ -324,7 +327,8 @@ static grpc_byte_buffer *answer_bytes(struct grpc_rpc *rpc)
 {
     const struct op_def *op = rpc->method->op;
 
-    if (rpc->call.grpc_status || !op || op->stream == OP_EACH)
+    if (rpc->call.grpc_status || !op || op->stream == OP_EACH ||
+        rpc->call.stream)
         return NULL;
     return rpc_take_bytes(&rpc->call.out);
 }
@@ -348,7 +352,7 @@ void rpc_finish(struct grpc_rpc *rpc, struct grpc_tag *tag)
         ops[count] = (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
         ops[count++].data.recv_close_on_server.cancelled = &rpc->core_cancelled;
     }
-    atomic_store(&rpc->stalls_ns, rpc_write_limit_ns(size));
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(size));
     rpc_start(rpc, ops, count, tag);
     grpc_ending_release(&ending);
     if (message)

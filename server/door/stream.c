@@ -85,7 +85,7 @@ static void send_next_locked(struct door_stream *stream)
     if (stream->count && !first)
         ops[count].flags = GRPC_WRITE_BUFFER_HINT;
     ops[count++].data.send_message.send_message = message;
-    atomic_store(&rpc->stalls_ns, rpc_write_limit_ns(size));
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(size));
     rpc_start(rpc, ops, count, &stream->sent);
     grpc_byte_buffer_destroy(message);
 }
@@ -122,7 +122,7 @@ static void sent(struct grpc_tag *tag, bool ok)
     struct grpc_rpc *rpc = stream->rpc;
 
     pthread_mutex_lock(&stream->mu);
-    atomic_store(&rpc->stalls_ns, 0);
+    atomic_store(&rpc->give_up_ns, 0);
     stream->sending = false;
     if (ok) {
         advance_locked(stream);
@@ -258,6 +258,8 @@ void stream_detach(struct grpc_rpc *rpc)
     rpc_watch(rpc);
     pthread_mutex_lock(&stream->mu);
     stream->detached = true;
+    if (!stream->sending) /* the handler's limit is not the stream's */
+        atomic_store(&rpc->give_up_ns, 0);
     advance_locked(stream);
     pthread_mutex_unlock(&stream->mu);
     rpc_put(rpc);

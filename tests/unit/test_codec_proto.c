@@ -1,16 +1,11 @@
 /*
  * Bytes become the struct that handlers read, and back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "codec_proto.h"
 #include "runtime_msg.h"
+#include "unit.h"
 #include "wire_put.h"
-
-#include <cmocka.h> /* last: its fail() is a macro */
 
 /* A value of `kind` text in an entry of PredictRequest.data. */
 static void put_entry(struct buf *out, const char *key, const char *text)

@@ -4,18 +4,13 @@
  * ONNX messages serve where nesting is needed (a graph holds nodes, a node
  * attributes, an attribute a graph), our own where strings and maps are.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "onnx.pb-c.h"
 #include "runtime_msg.h"
+#include "unit.h"
 #include "wire_put.h"
 #include "wire_scan.h"
-
-#include <cmocka.h> /* last: its fail() is a macro */
 
 static const struct msg_def model_def = {
     .name = "onnx.ModelProto",

@@ -1,0 +1,20 @@
+# The gRPC door and the protobuf codec.
+unit_test(wire_scan SOURCES unit/test_wire_scan.c LIBS door gen_onnx)
+unit_test(codec_proto SOURCES unit/test_codec_proto.c LIBS door)
+
+# A client of gRPC Core in front of the door, the real queue behind it.
+add_library(grpc_probe STATIC unit/grpc_probe.c unit/grpc_client.c)
+target_include_directories(grpc_probe PUBLIC unit)
+target_link_libraries(grpc_probe PUBLIC door PkgConfig::GRPC PkgConfig::CMOCKA)
+unit_test(grpc_call SOURCES unit/test_grpc_call.c LIBS grpc_probe)
+unit_test(grpc_stream SOURCES unit/test_grpc_stream.c LIBS grpc_probe)
+
+# What the door's speed is compared with; see bench/doors.py.
+add_executable(bare_grpc bench/bare_grpc.c)
+target_link_libraries(bare_grpc PRIVATE flags PkgConfig::GRPC)
+
+if(FUZZ)
+  add_executable(fuzz_wire fuzz/fuzz_wire.c)
+  target_link_libraries(fuzz_wire PRIVATE door gen_onnx)
+  target_link_options(fuzz_wire PRIVATE -fsanitize=fuzzer)
+endif()
