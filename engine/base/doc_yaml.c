@@ -314,7 +314,9 @@ static bool on_alias(struct reader *reader, const yaml_event_t *event)
 
     doc_build_fault(&reader->build, at, NULL, "aliases are not supported: *%s",
                     (const char *)event->data.alias.anchor);
-    return add_scalar(reader, at, "", false) || give_up(reader);
+    if (doc_build_wants_key(&reader->build))
+        return give_up(reader);
+    return add_scalar(reader, at, "", false);
 }
 
 static bool on_event(struct reader *reader, const yaml_event_t *event)

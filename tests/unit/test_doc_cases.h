@@ -13,6 +13,7 @@
 #ifndef TESTS_DOC_CASES_H
 #define TESTS_DOC_CASES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { CASE_EXPECT_MAX = 8 };
@@ -22,21 +23,23 @@ struct doc_case {
     char *file, *old, *new;
     char *expect[CASE_EXPECT_MAX];
     size_t expect_count;
+    bool failed;
 };
 
 /* Reads the whole file, NUL-terminated; fails the test if it cannot. Freed by
  * the caller. */
 char *cases_read(const char *path, size_t *size);
 
-/* Calls `run` for each case of the file; returns how many there were. */
+/* Calls `run` for each case of the file; fails the test if one failed; returns
+ * how many there were. */
 size_t cases_run(const char *path,
-                 void (*run)(const struct doc_case *one, void *context),
+                 void (*run)(struct doc_case *one, void *context),
                  void *context);
 
 /* `text` with the first `old` replaced; fails the test if it is not there. */
 char *cases_edit(const char *text, const struct doc_case *one);
 
-/* Fails the test, with all texts, unless `report` is as the case says. */
-void cases_check(const struct doc_case *one, const char *report);
+/* Marks the case as failed, and says so, unless `report` is as it should. */
+void cases_check(struct doc_case *one, const char *report);
 
 #endif
