@@ -10,6 +10,7 @@ report.json, the ModelService document and the README. No figure is typed.
 
 import argparse
 import collections
+import inspect
 import json
 import math
 import platform
@@ -119,6 +120,9 @@ def calibrated(members, run, rows):
 def export(ensemble, path):
     """Writes the graph: opset 17, dynamic batch and sequence."""
     sample = torch.ones(2, 9, dtype=torch.int64)
+    # The exporter that keeps dynamic axes; the only one before torch 2.1.
+    known = inspect.signature(torch.onnx.export).parameters
+    exporter = {"dynamo": False} if "dynamo" in known else {}
     torch.onnx.export(
         ensemble,
         (sample, sample),
@@ -131,6 +135,7 @@ def export(ensemble, path):
             "attention_mask": {0: "batch", 1: "sequence"},
             "y": {0: "batch"},
         },
+        **exporter,
     )
     model = onnx.load(str(path))
     model.doc_string = ""
