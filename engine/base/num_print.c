@@ -107,6 +107,10 @@ static char *put_digits(uint64_t value, char digits[DIGITS_MAX])
     return at;
 }
 
+/* 0.0, and what stands before the digits of a number below 1 */
+static const char zero[] = {'0', '.', '0'};
+static const char small[] = {'0', '.', '0', '0', '0', '0'};
+
 static size_t put_integer(bool negative, uint64_t value, char *out)
 {
     char buffer[DIGITS_MAX];
@@ -146,14 +150,15 @@ static size_t put_decimal(uint64_t value, int exponent, char *out)
     if (point > 16 || point < -4)
         return put_scientific(digits, count, point - 1, out);
     if (point <= 0) {
-        memcpy(out, "0.0000", 6);
+        memcpy(out, small, sizeof small);
         memcpy(out + 2 - point, digits, count);
         return count + 2 - (size_t)point;
     }
     if (exponent >= 0) {
         memcpy(out, digits, count);
         memset(out + count, '0', (size_t)exponent);
-        memcpy(out + point, ".0", 2);
+        out[point] = '.';
+        out[point + 1] = '0';
         return (size_t)point + 2;
     }
     memcpy(out, digits, (size_t)point);
@@ -189,8 +194,8 @@ size_t num_print_double(double value, char out[NUM_TEXT_MAX])
     exponent = (int)(bits >> 52 & 0x7ff);
     out[0] = '-';
     if (fraction == 0 && exponent == 0) {
-        memcpy(out + sign, "0.0", 3);
-        return sign + 3;
+        memcpy(out + sign, zero, sizeof zero);
+        return sign + sizeof zero;
     }
     if (exponent == 0)
         return sign +
@@ -212,8 +217,8 @@ size_t num_print_float(float value, char out[NUM_TEXT_MAX])
     exponent = (int)(bits >> 23 & 0xff);
     out[0] = '-';
     if (fraction == 0 && exponent == 0) {
-        memcpy(out + sign, "0.0", 3);
-        return sign + 3;
+        memcpy(out + sign, zero, sizeof zero);
+        return sign + sizeof zero;
     }
     if (exponent == 0)
         return sign + put_binary(fraction, -149, false, round_to_odd_float,

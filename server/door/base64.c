@@ -26,7 +26,7 @@ void base64_encode(const uint8_t *bytes, size_t size, char *out)
 
         *out++ = alphabet[rest >> 18];
         *out++ = alphabet[rest >> 12 & 63];
-        *out++ = two ? alphabet[rest >> 6 & 63] : '=';
+        *out++ = (char)(two ? alphabet[rest >> 6 & 63] : '=');
         *out = '=';
     }
 }

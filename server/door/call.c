@@ -68,23 +68,31 @@ static bool no_memory(struct error *err)
     return fail(err, ERR_OUT_OF_MEMORY, "the request needs too much memory");
 }
 
+static bool comes_from_url(const struct op_def *op, size_t field)
+{
+    for (size_t i = 0; i < op->bind_count; i++)
+        if (op->binds[i].field == field)
+            return true;
+    return false;
+}
+
 /* A body may be left out when no field of it is required. */
-static bool may_be_empty(const struct op_def *op, const bool *taken)
+static bool may_be_empty(const struct op_def *op)
 {
     for (size_t i = 0; i < op->request->field_count; i++)
-        if (!taken[i] && (op->request->fields[i].flags & MSG_REQUIRED))
+        if ((op->request->fields[i].flags & MSG_REQUIRED) &&
+            !comes_from_url(op, i))
             return false;
     return true;
 }
 
-static bool decode_body(struct srv_call *call, const bool *taken, void *message,
-                        struct error *err)
+static bool decode_body(struct srv_call *call, void *message, struct error *err)
 {
     const struct op_def *op = call->op;
 
-    if (!op->has_body || (call->body_size == 0 && may_be_empty(op, taken)))
+    if (!op->has_body || (call->body_size == 0 && may_be_empty(op)))
         return true;
-    return json_decode_into(op->request, call->body, call->body_size, taken,
+    return json_decode_into(op->request, call->body, call->body_size,
                             &call->arena, message, err);
 }
 
@@ -93,14 +101,11 @@ static bool decode_rest(struct srv_call *call, void **message,
                         struct error *err)
 {
     const struct op_def *op = call->op;
-    bool *taken = arena_zalloc(&call->arena, op->request->field_count, 1);
 
     *message = msg_new(op->request, &call->arena);
-    if (!*message || !taken)
+    if (!*message)
         return no_memory(err);
-    for (size_t i = 0; i < op->bind_count; i++)
-        taken[op->binds[i].field] = true;
-    if (!decode_body(call, taken, *message, err))
+    if (!decode_body(call, *message, err))
         return false;
     for (size_t i = 0; i < op->bind_count; i++)
         if (call->binds && call->binds[i] &&
@@ -316,6 +321,14 @@ static void write_log(const struct srv_call *call)
         (double)(clock_now_ns() - call->started_ns) / 1e6);
 }
 
+/* The answer stands: the log and the program are told. */
+static void finish(const struct srv_call *call)
+{
+    write_log(call);
+    if (call->finished)
+        call->finished(call);
+}
+
 void call_serve(struct srv_call *call)
 {
     struct error *err = &call->err;
@@ -330,7 +343,7 @@ void call_serve(struct srv_call *call)
                           err) ||
         !check_time(call, err) || !handle(call, err) || !encode(call, err))
         answer_failure(call);
-    write_log(call);
+    finish(call);
 }
 
 void call_refuse(struct srv_call *call, enum err_code code,
@@ -339,5 +352,5 @@ void call_refuse(struct srv_call *call, enum err_code code,
     call->retry_after_s = retry_after_s;
     (void)fail(&call->err, code, "%s", message);
     answer_failure(call);
-    write_log(call);
+    finish(call);
 }

@@ -49,7 +49,7 @@ static void *next_slot(struct growing *list, size_t size, struct arena *arena)
 
         if (!elements)
             return NULL;
-        if (list->count)
+        if (list->elements)
             memcpy(elements, list->elements, list->count * size);
         list->elements = elements;
         list->capacity = capacity;
@@ -347,6 +347,7 @@ static bool read_union(struct json_reader *in, const struct msg_def *def,
         in->mismatch = false;
         if (read_alternative(in, &def->fields[i], message, err)) {
             in->mismatch = false;
+            error_clear(err); /* of an alternative before */
             return true;
         }
         if (!in->mismatch)
@@ -377,8 +378,7 @@ static size_t find_field(const struct msg_def *def, const struct json_key *key,
 /* What an object needs while it is read. */
 struct object {
     const struct msg_def *def;
-    const bool *taken; /* see json_decode_into() */
-    bool *seen;        /* one per field */
+    bool *seen; /* one per field */
     struct json_keys others;
     size_t hint; /* the field that comes next if keys are in order */
 };
@@ -449,10 +449,6 @@ static bool read_member(struct json_reader *in, struct object *object,
         return false;
     if (i == object->def->field_count)
         return read_other(in, object, &key, err);
-    if (object->taken && object->taken[i])
-        return fail(err, ERR_VALIDATION_ERROR,
-                    "/%s: belongs in the URL, not in the body",
-                    object->def->fields[i].json);
     object->seen[i] = true;
     object->hint = i + 1;
     return read_field(in, &object->def->fields[i], message, err);
@@ -473,7 +469,7 @@ static bool lists_are_there(struct json_reader *in, const struct object *object,
         char pointer[MSG_POINTER_MAX];
 
         if (field->card != MSG_ONE && (field->flags & MSG_REQUIRED) &&
-            !object->seen[i] && !(object->taken && object->taken[i]))
+            !object->seen[i])
             return fail(err, ERR_VALIDATION_ERROR, "%s: is required",
                         msg_pointer(&place, pointer));
     }
@@ -529,10 +525,9 @@ bool json_decode(const struct msg_def *def, const char *text, size_t size,
 }
 
 bool json_decode_into(const struct msg_def *def, const char *text, size_t size,
-                      const bool *taken, struct arena *arena, void *message,
-                      struct error *err)
+                      struct arena *arena, void *message, struct error *err)
 {
-    struct object object = {.def = def, .taken = taken};
+    struct object object = {.def = def};
     struct json_reader in;
 
     json_reader_init(&in, text, size, arena);

@@ -40,18 +40,15 @@ enum {
 bool json_decode(const struct msg_def *def, const char *text, size_t size,
                  struct arena *arena, void **message, struct error *err);
 
-/*
- * As json_decode() into a message that exists. Keys whose bit is set in
- * `taken` (one bool per field, NULL = none) come from the URL and are refused.
- */
+/* As json_decode(), into an object message that exists and is still empty. */
 bool json_decode_into(const struct msg_def *def, const char *text, size_t size,
-                      const bool *taken, struct arena *arena, void *message,
-                      struct error *err);
+                      struct arena *arena, void *message, struct error *err);
 
 /*
  * Sets one scalar field from the text of a path segment or query value.
- * ERR_VALIDATION_ERROR names the field and what it takes; ERR_INTERNAL when
- * the field is not a scalar.
+ * ERR_VALIDATION_ERROR names the field and what it takes, also when the field
+ * is set already, because the body named it, too; ERR_INTERNAL when the field
+ * is not a scalar.
  */
 bool json_bind(const struct msg_field *field, const char *text,
                struct arena *arena, void *message, struct error *err);

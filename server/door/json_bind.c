@@ -27,6 +27,9 @@ bool json_bind(const struct msg_field *field, const char *text,
         field->kind == MSG_JSON)
         return fail(err, ERR_INTERNAL, "field '%s' cannot come from a URL",
                     field->json);
+    if (msg_is_set(field, message))
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "/%s: belongs in the URL, not in the body", field->json);
     if (*text == ' ' && !is_text(field->kind)) /* JSON would skip it */
         return fail(err, ERR_VALIDATION_ERROR, "/%s: begins with a space",
                     field->json);

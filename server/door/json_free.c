@@ -41,12 +41,13 @@ static int compare_keys(const void *a, const void *b)
 bool json_keys_close(struct json_keys *keys, size_t first,
                      struct json_scan *scan, struct error *err)
 {
-    struct json_key *items = keys->items + first;
     size_t count = keys->count - first;
+    struct json_key *items;
 
     keys->count = first;
     if (count < 2)
         return true;
+    items = keys->items + first;
     qsort(items, count, sizeof *items, compare_keys);
     for (size_t i = 1; i < count; i++) {
         if (compare_keys(&items[i - 1], &items[i]) != 0)
@@ -62,7 +63,7 @@ bool json_keys_close(struct json_keys *keys, size_t first,
 struct walk {
     struct json_scan *scan;
     struct json_keys keys;
-    size_t *budget;
+    size_t budget;    /* values that may still come */
     int level, depth; /* open containers, and how many may be open */
     struct {
         char kind; /* '{' or '[' */
@@ -140,10 +141,9 @@ static bool begin_value(struct walk *walk, bool *opened, struct error *err)
     char next = json_peek(walk->scan);
 
     *opened = false;
-    if ((*walk->budget)-- == 0) {
-        *walk->budget = 0;
+    if (walk->budget == 0)
         return json_fail(walk->scan, err, "too many values");
-    }
+    walk->budget--;
     if (next != '{' && next != '[')
         return take_scalar(walk->scan, err);
     if (!open_container(walk, next, err))
@@ -157,7 +157,7 @@ static bool begin_value(struct walk *walk, bool *opened, struct error *err)
 bool json_free_value(struct json_scan *scan, int depth, size_t *budget,
                      const char **text, size_t *size, struct error *err)
 {
-    struct walk walk = {.scan = scan, .budget = budget, .depth = depth};
+    struct walk walk = {.scan = scan, .budget = *budget, .depth = depth};
     const char *first;
     bool opened;
 
@@ -173,6 +173,7 @@ bool json_free_value(struct json_scan *scan, int depth, size_t *budget,
     } while (walk.level > 0);
     *text = first;
     *size = (size_t)(scan->at - first);
+    *budget = walk.budget;
     return true;
 }
 

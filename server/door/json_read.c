@@ -31,7 +31,8 @@ bool json_count(struct json_reader *in, struct error *err)
 
 bool json_no_memory(struct error *err)
 {
-    return fail(err, ERR_OUT_OF_MEMORY, "the request needs too much memory");
+    (void)fail(err, ERR_OUT_OF_MEMORY, "the request needs too much memory");
+    return false;
 }
 
 /* What stands at the scan, or NULL if it cannot begin a value. */
@@ -187,8 +188,10 @@ static bool take_string(struct json_reader *in, const char *expected,
 {
     const char *raw;
 
-    if (json_peek(&in->scan) != '"')
-        return json_wrong_type(in, expected, err);
+    if (json_peek(&in->scan) != '"') {
+        (void)json_wrong_type(in, expected, err);
+        return false;
+    }
     if (!json_string(&in->scan, &raw, size, err))
         return false;
     *text = arena_copy(in->scan.arena, raw, *size);

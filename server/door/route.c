@@ -101,6 +101,11 @@ static int compare_methods(const void *a, const void *b)
     return strcmp((*left)->method, (*right)->method);
 }
 
+static bool same_text(const struct segment *a, const struct segment *b)
+{
+    return a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
+}
+
 /* Every path that one of them takes, the other takes, too. */
 static bool same_shape(const struct rest_route *a, const struct rest_route *b)
 {
@@ -111,8 +116,7 @@ static bool same_shape(const struct rest_route *a, const struct rest_route *b)
 
         if ((x->bind < 0) != (y->bind < 0))
             return false;
-        if (x->bind < 0 &&
-            (x->size != y->size || memcmp(x->text, y->text, x->size) != 0))
+        if (x->bind < 0 && !same_text(x, y))
             return false;
     }
     return true;
@@ -331,9 +335,9 @@ static bool matches(const struct rest_route *route, const struct path *path)
         const struct segment *have = &path->segments[i];
         const struct segment *want = &route->segments[i];
 
-        if (want->bind >= 0 ? have->size == 0
-                            : have->size != want->size ||
-                                  memcmp(have->text, want->text, want->size))
+        if (want->bind >= 0 && have->size == 0)
+            return false;
+        if (want->bind < 0 && !same_text(have, want))
             return false;
     }
     return true;
@@ -369,8 +373,8 @@ static void append_allow(char allow[ALLOW_MAX], const char *verb)
     if (strstr(allow, verb) || used + strlen(verb) + 3 > ALLOW_MAX)
         return;
     if (used) {
-        memcpy(allow + used, ", ", 2);
-        used += 2;
+        allow[used++] = ',';
+        allow[used++] = ' ';
     }
     memcpy(allow + used, verb, strlen(verb) + 1);
 }

@@ -3,5 +3,16 @@ unit_test(num SOURCES unit/test_num.c LIBS base)
 unit_test(base SOURCES unit/test_base.c LIBS base)
 unit_test(codec_json SOURCES unit/test_codec_json.c unit/codec_messages.c
           LIBS door)
-unit_test(validate SOURCES unit/test_validate.c unit/codec_messages.c LIBS door)
+unit_test(validator SOURCES unit/test_validator.c unit/codec_messages.c LIBS door)
 unit_test(route SOURCES unit/test_route.c LIBS door)
+unit_test(call SOURCES unit/test_call.c LIBS door)
+
+fuzz_test(json SOURCES fuzz/fuzz_json.c unit/codec_messages.c
+          LIBS door PkgConfig::JANSSON)
+if(TARGET fuzz_json)
+  target_include_directories(fuzz_json PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/unit)
+endif()
+
+# Not a test: prints a table.
+add_executable(bench_json EXCLUDE_FROM_ALL bench/bench_json.c)
+target_link_libraries(bench_json PRIVATE door PkgConfig::JANSSON)
