@@ -1,0 +1,154 @@
+/*
+ * MatMul, opset 13: y = a b, numpy's rules
+ *
+ *   input   a   [..., m, k] or [k]; float, double, 32- and 64-bit integers
+ *           b   [..., k, n] or [k]
+ *   output  y   [..., m, n], leading dimensions broadcast; m or n is gone where
+ *               the input had one dimension
+ *   errors  ERR_MODEL_INVALID: a scalar, k differs, leading dimensions do not
+ *           broadcast, types differ
+ *   source  ONNX operator list, MatMul-13
+ *   check   float through oneDNN or own rows (product.c): 1e-5 relative
+ */
+#include "gemm.h"
+#include "walk.h"
+
+struct matmul_state {
+    struct op_product product;
+    struct op_walk batch; /* operands a, b, y; steps in matrices' elements */
+};
+
+/* a or b as a stack of matrices. */
+static void as_matrices(const struct eng_tensor *tensor, bool is_left,
+                        struct eng_tensor *matrices)
+{
+    *matrices = *tensor;
+    if (tensor->rank > 1)
+        return;
+    matrices->rank = 2;
+    matrices->dims[0] = is_left ? 1 : tensor->dims[0];
+    matrices->dims[1] = is_left ? tensor->dims[0] : 1;
+}
+
+static bool set_shape(struct op_node *op, const struct eng_tensor *a,
+                      const struct eng_tensor *b, struct eng_tensor *full,
+                      struct error *err)
+{
+    struct eng_tensor lead_a = *a, lead_b = *b;
+    struct eng_tensor *y = op->out[0];
+    int64_t m = a->dims[a->rank - 2], n = b->dims[b->rank - 1];
+
+    lead_a.rank -= 2;
+    lead_b.rank -= 2;
+    if (!op_broadcast(&lead_a, &lead_b, full, err))
+        return false;
+    y->dtype = a->dtype;
+    eng_shape_set(y, full->rank, full->dims);
+    if (op->in[0]->rank > 1)
+        y->dims[y->rank++] = m;
+    if (op->in[1]->rank > 1)
+        y->dims[y->rank++] = n;
+    full->dims[full->rank++] = m;
+    full->dims[full->rank++] = n;
+    return true;
+}
+
+/* How to step from matrix to matrix in a, b and y. */
+static void make_batch(struct matmul_state *state, const struct eng_tensor *a,
+                       const struct eng_tensor *b,
+                       const struct eng_tensor *full)
+{
+    int64_t steps[3][ENG_RANK_MAX];
+    struct eng_tensor stacked = *full;
+
+    /* Broadcast over the leading dimensions only: these steps come out right
+     * because the last two are those of a, b or y themselves. */
+    stacked.dims[full->rank - 2] = a->dims[a->rank - 2];
+    stacked.dims[full->rank - 1] = a->dims[a->rank - 1];
+    op_broadcast_steps(a, &stacked, steps[0]);
+    stacked.dims[full->rank - 2] = b->dims[b->rank - 2];
+    stacked.dims[full->rank - 1] = b->dims[b->rank - 1];
+    op_broadcast_steps(b, &stacked, steps[1]);
+    op_steps(full, steps[2]);
+    op_walk_make(&state->batch, full->rank - 2, full->dims, 3, steps);
+}
+
+/* One b for all of a: a's matrices are one tall matrix. */
+static void join_rows(struct matmul_state *state)
+{
+    const struct op_walk *batch = &state->batch;
+
+    if (batch->rank || batch->inner == 1 || batch->inner_step[1] != 0 ||
+        batch->inner_step[0] != state->product.m * state->product.k)
+        return;
+    state->product.m *= batch->inner;
+    state->batch.inner = 1;
+}
+
+static bool matmul_infer(struct op_node *op, struct error *err)
+{
+    enum {
+        TYPES = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) |
+                OP_TYPE(ENG_U32) | OP_TYPE(ENG_U64)
+    };
+    struct matmul_state *state = op_alloc(op, sizeof *state, err);
+    struct eng_tensor a, b, full = {0};
+    char left[ENG_SHAPE_TEXT], right[ENG_SHAPE_TEXT];
+
+    op->state = state;
+    if (!state || !op_want_type(op, 0, TYPES, err) ||
+        !op_same_type(op, 0, 1, err))
+        return false;
+    as_matrices(op->in[0], true, &a);
+    as_matrices(op->in[1], false, &b);
+    if (!op->in[0]->rank || !op->in[1]->rank ||
+        a.dims[a.rank - 1] != b.dims[b.rank - 2])
+        return fail(err, ERR_MODEL_INVALID, "shapes %.60s and %.60s do not fit",
+                    eng_shape_text(op->in[0], left),
+                    eng_shape_text(op->in[1], right));
+    if (!set_shape(op, &a, &b, &full, err))
+        return false;
+    state->product = (struct op_product){.m = a.dims[a.rank - 2],
+                                         .n = b.dims[b.rank - 1],
+                                         .k = a.dims[a.rank - 1],
+                                         .a_row = a.dims[a.rank - 1],
+                                         .a_col = 1,
+                                         .b_row = b.dims[b.rank - 1],
+                                         .b_col = 1};
+    make_batch(state, &a, &b, &full);
+    join_rows(state);
+    return true;
+}
+
+static bool matmul_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    const struct matmul_state *state = op->state;
+    const struct op_walk *batch = &state->batch;
+    int64_t size = (int64_t)eng_dtype_size(op->out[0]->dtype);
+    const char *a = op_in(op, frame, 0), *b = op_in(op, frame, 1);
+    char *y = op_out(op, frame, 0);
+    struct op_place at;
+
+    (void)err;
+    for (bool more = op_walk_first(batch, &at); more;
+         more = op_walk_next(batch, &at)) {
+        for (int64_t i = 0; i < batch->inner; i++) {
+            const int64_t *step = batch->inner_step;
+
+            (void)op_product_run(op->out[0]->dtype, &state->product,
+                                 a + (at.offset[0] + i * step[0]) * size,
+                                 b + (at.offset[1] + i * step[1]) * size,
+                                 y + (at.offset[2] + i * step[2]) * size);
+        }
+    }
+    return true;
+}
+
+const struct op_impl op_matmul = {.name = "matmul",
+                                  .in_min = 2,
+                                  .in_max = 2,
+                                  .out_min = 1,
+                                  .out_max = 1,
+                                  .infer = matmul_infer,
+                                  .run = matmul_run};
