@@ -73,9 +73,10 @@ void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
     atomic_fetch_add(&row->by_code[door][code], 1);
     atomic_fetch_add(&row->buckets[bucket_of(took_ns / 1000)], 1);
     atomic_fetch_add(&row->total_us, took_ns / 1000);
-    if (is_decided(err_info(code)->http))
-        atomic_fetch_add(&row->decided_us, took_ns / 1000);
-    if (err_info(code)->http < 500)
+    if (!is_decided(err_info(code)->http))
+        return;
+    atomic_fetch_add(&row->decided_us, took_ns / 1000);
+    if (err_info(code)->http == 200)
         return;
     (void)pthread_mutex_lock(&metrics->mu);
     metrics->last_error = code;

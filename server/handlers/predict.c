@@ -200,7 +200,7 @@ bool handle_predict(struct srv_call *call,
                     struct runtime_predict_response *reply, struct error *err)
 {
     const struct srv_app *app = call->app;
-    struct pipeline_output out;
+    struct pipeline_output out = {0};
 
     if (!app_is_ready(app, err)) {
         call->retry_after_s = RETRY_AFTER_S;

@@ -50,7 +50,7 @@ def holds(test, got, want, where):
 class Endpoints(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = harness.Server()
+        cls.server = harness.Server("--shutdown", "disabled")
         cls.grpc = rpc.Client(cls.server.port)
 
     @classmethod
