@@ -178,91 +178,88 @@ static void test_the_list_alternative_is_typed(void **state)
 
 /* ---- refusals ---- */
 
+static const char *const wrong_values[][2] = {
+    {"", "MALFORMED_JSON expected a value at byte 0"},
+    {"[]", "VALIDATION_ERROR the message: expected an object, found a "
+           "list"},
+    {"null", "VALIDATION_ERROR the message: expected an object, found "
+             "null"},
+    {"{\"yes\":1}",
+     "VALIDATION_ERROR /yes: expected a boolean, found a number"},
+    {"{\"yes\":\"true\"}",
+     "VALIDATION_ERROR /yes: expected a boolean, found a string"},
+    {"{\"yes\":null}", "VALIDATION_ERROR /yes: must not be null"},
+    {"{\"numbers\":null}",
+     "VALIDATION_ERROR /numbers: expected a list, found null"},
+    {"{\"numbers\":[1,null]}",
+     "VALIDATION_ERROR /numbers/1: expected an integer, found null"},
+    {"{\"i32\":1.5}",
+     "VALIDATION_ERROR /i32: expected an integer, found a fraction"},
+    {"{\"i32\":2147483648}", "VALIDATION_ERROR /i32: the number is outside "
+                             "-2147483648 to 2147483647"},
+    {"{\"u32\":-1}",
+     "VALIDATION_ERROR /u32: the number is outside 0 to 4294967295"},
+    {"{\"i64\":9223372036854775808}",
+     "VALIDATION_ERROR /i64: the number is outside -9223372036854775808 "
+     "to 9223372036854775807"},
+    {"{\"u64\":1e20}", "VALIDATION_ERROR /u64: the number is outside 0 to "
+                       "18446744073709551615"},
+    {"{\"i64\":\"5\"}",
+     "VALIDATION_ERROR /i64: expected an integer, found a string"},
+    {"{\"f32\":1e39}", "VALIDATION_ERROR /f32: the number is outside the "
+                       "range of a float"},
+    {"{\"f64\":1e999}", "VALIDATION_ERROR /f64: the number is outside the "
+                        "range of a double"},
+    {"{\"f64\":NaN}", "MALFORMED_JSON expected a value at byte 7"},
+    {"{\"f64\":Infinity}", "MALFORMED_JSON expected a value at byte 7"},
+    {"{\"f64\":01}", "MALFORMED_JSON expected '}' at byte 8"},
+    {"{\"f64\":1.}", "MALFORMED_JSON expected a digit at byte 9"},
+    {"{\"floats\":[1,2.]}", "MALFORMED_JSON expected a digit at byte 15"},
+    {"{\"floats\":[1,\"x\"]}",
+     "VALIDATION_ERROR /floats/1: expected a number, found a string"},
+    {"{\"floats\":[1 2]}", "MALFORMED_JSON expected ']' at byte 13"},
+    {"{\"floats\":[1", "MALFORMED_JSON expected ']' at byte 12"},
+    {"{\"text\":5}",
+     "VALIDATION_ERROR /text: expected a string, found a number"},
+    {"{\"bytes\":\"a\"}", "VALIDATION_ERROR /bytes: expected base64"},
+    {"{\"when\":\"yesterday\"}",
+     "VALIDATION_ERROR /when: expected a time as in RFC 3339"},
+    {"{\"color\":\"blue\"}",
+     "VALIDATION_ERROR /color: expected one of the listed values"},
+    {"{\"color\":1}",
+     "VALIDATION_ERROR /color: expected a string, found a number"},
+    {"{\"inner\":{\"size\":{}}}",
+     "VALIDATION_ERROR /inner/size: expected an integer, found an object"},
+    {"{\"inners\":[{},{\"inner\":[]}]}",
+     "VALIDATION_ERROR /inners/1/inner: expected an object, found a list"},
+    {"{\"values\":{\"a/b~c\":[1e39]}}",
+     "VALIDATION_ERROR /values/a~1b~0c/0: the number is outside the range "
+     "of a float"},
+    {"{\"txt\":1}", "VALIDATION_ERROR /txt: unknown field, did you mean "
+                    "'text'?"},
+    {"{\"bogus_name\":1}", "VALIDATION_ERROR /bogus_name: unknown field"},
+    {"{\"inner\":{\"labels\":1}}", "VALIDATION_ERROR /inner/labels: unknown "
+                                   "field, did you mean 'label'?"},
+    {"{\"left\":1,\"right\":\"r\"}", "VALIDATION_ERROR /right: only one "
+                                     "field of its group may be given"},
+    {"{\"yes\":true,\"yes\":true}", "MALFORMED_JSON duplicate key at byte 12"},
+    {"{\"nothing\":null,\"nothing\":null}",
+     "MALFORMED_JSON duplicate key at byte 16"},
+    {"{\"counts\":{\"a\":1,\"b\":2,\"a\":3}}",
+     "MALFORMED_JSON duplicate key 'a' before byte 29"},
+    {"{\"free\":{\"a\":1,\"a\":1}}", "MALFORMED_JSON duplicate key at byte 15"},
+    {"{\"yes\":true,}", "MALFORMED_JSON expected a string at byte 12"},
+    {"{\"yes\":true} x", "MALFORMED_JSON text after the value at byte 13"},
+    {"\xef\xbb\xbf{}", "MALFORMED_JSON expected a value at byte 0"},
+    {"{\"text\":\"\\ud800\"}", "MALFORMED_JSON lone surrogate at byte 15"},
+    {"{\"text\":\"\xff\"}", "MALFORMED_JSON invalid UTF-8 at byte 9"},
+    {"{\"te\\u0000xt\":1}", "MALFORMED_JSON NUL in a string at byte 10"},
+};
+
 static void test_wrong_values_are_refused_by_name_and_limit(void **state)
 {
-    static const char *const cases[][2] = {
-        {"", "MALFORMED_JSON expected a value at byte 0"},
-        {"[]", "VALIDATION_ERROR the message: expected an object, found a "
-               "list"},
-        {"null", "VALIDATION_ERROR the message: expected an object, found "
-                 "null"},
-        {"{\"yes\":1}",
-         "VALIDATION_ERROR /yes: expected a boolean, found a number"},
-        {"{\"yes\":\"true\"}",
-         "VALIDATION_ERROR /yes: expected a boolean, found a string"},
-        {"{\"yes\":null}", "VALIDATION_ERROR /yes: must not be null"},
-        {"{\"numbers\":null}",
-         "VALIDATION_ERROR /numbers: expected a list, found null"},
-        {"{\"numbers\":[1,null]}",
-         "VALIDATION_ERROR /numbers/1: expected an integer, found null"},
-        {"{\"i32\":1.5}",
-         "VALIDATION_ERROR /i32: expected an integer, found a fraction"},
-        {"{\"i32\":2147483648}", "VALIDATION_ERROR /i32: the number is outside "
-                                 "-2147483648 to 2147483647"},
-        {"{\"u32\":-1}",
-         "VALIDATION_ERROR /u32: the number is outside 0 to 4294967295"},
-        {"{\"i64\":9223372036854775808}",
-         "VALIDATION_ERROR /i64: the number is outside -9223372036854775808 "
-         "to 9223372036854775807"},
-        {"{\"u64\":1e20}", "VALIDATION_ERROR /u64: the number is outside 0 to "
-                           "18446744073709551615"},
-        {"{\"i64\":\"5\"}",
-         "VALIDATION_ERROR /i64: expected an integer, found a string"},
-        {"{\"f32\":1e39}", "VALIDATION_ERROR /f32: the number is outside the "
-                           "range of a float"},
-        {"{\"f64\":1e999}", "VALIDATION_ERROR /f64: the number is outside the "
-                            "range of a double"},
-        {"{\"f64\":NaN}", "MALFORMED_JSON expected a value at byte 7"},
-        {"{\"f64\":Infinity}", "MALFORMED_JSON expected a value at byte 7"},
-        {"{\"f64\":01}", "MALFORMED_JSON expected '}' at byte 8"},
-        {"{\"f64\":1.}", "MALFORMED_JSON expected a digit at byte 9"},
-        {"{\"floats\":[1,2.]}", "MALFORMED_JSON expected a digit at byte 15"},
-        {"{\"floats\":[1,\"x\"]}",
-         "VALIDATION_ERROR /floats/1: expected a number, found a string"},
-        {"{\"floats\":[1 2]}", "MALFORMED_JSON expected ']' at byte 13"},
-        {"{\"floats\":[1", "MALFORMED_JSON expected ']' at byte 12"},
-        {"{\"text\":5}",
-         "VALIDATION_ERROR /text: expected a string, found a number"},
-        {"{\"bytes\":\"a\"}", "VALIDATION_ERROR /bytes: expected base64"},
-        {"{\"when\":\"yesterday\"}",
-         "VALIDATION_ERROR /when: expected a time as in RFC 3339"},
-        {"{\"color\":\"blue\"}",
-         "VALIDATION_ERROR /color: expected one of the listed values"},
-        {"{\"color\":1}",
-         "VALIDATION_ERROR /color: expected a string, found a number"},
-        {"{\"inner\":{\"size\":{}}}",
-         "VALIDATION_ERROR /inner/size: expected an integer, found an object"},
-        {"{\"inners\":[{},{\"inner\":[]}]}",
-         "VALIDATION_ERROR /inners/1/inner: expected an object, found a list"},
-        {"{\"values\":{\"a/b~c\":[1e39]}}",
-         "VALIDATION_ERROR /values/a~1b~0c/0: the number is outside the range "
-         "of a float"},
-        {"{\"txt\":1}", "VALIDATION_ERROR /txt: unknown field, did you mean "
-                        "'text'?"},
-        {"{\"bogus_name\":1}", "VALIDATION_ERROR /bogus_name: unknown field"},
-        {"{\"inner\":{\"labels\":1}}",
-         "VALIDATION_ERROR /inner/labels: unknown "
-         "field, did you mean 'label'?"},
-        {"{\"left\":1,\"right\":\"r\"}", "VALIDATION_ERROR /right: only one "
-                                         "field of its group may be given"},
-        {"{\"yes\":true,\"yes\":true}",
-         "MALFORMED_JSON duplicate key at byte 12"},
-        {"{\"nothing\":null,\"nothing\":null}",
-         "MALFORMED_JSON duplicate key at byte 16"},
-        {"{\"counts\":{\"a\":1,\"b\":2,\"a\":3}}",
-         "MALFORMED_JSON duplicate key 'a' before byte 29"},
-        {"{\"free\":{\"a\":1,\"a\":1}}",
-         "MALFORMED_JSON duplicate key at byte 15"},
-        {"{\"yes\":true,}", "MALFORMED_JSON expected a string at byte 12"},
-        {"{\"yes\":true} x", "MALFORMED_JSON text after the value at byte 13"},
-        {"\xef\xbb\xbf{}", "MALFORMED_JSON expected a value at byte 0"},
-        {"{\"text\":\"\\ud800\"}", "MALFORMED_JSON lone surrogate at byte 15"},
-        {"{\"text\":\"\xff\"}", "MALFORMED_JSON invalid UTF-8 at byte 9"},
-        {"{\"te\\u0000xt\":1}", "MALFORMED_JSON NUL in a string at byte 10"},
-    };
-
     (void)state;
-    check_all(&sample_def, cases, COUNT_OF(cases));
+    check_all(&sample_def, wrong_values, COUNT_OF(wrong_values));
 }
 
 static void test_open_messages_skip_unknown_keys(void **state)

@@ -128,84 +128,84 @@ static void test_targets_lead_to_their_endpoint(void **state)
     route_table_free(table);
 }
 
+static const char *const refused_targets[][3] = {
+    {"GET", "/nope", "NOT_FOUND there is no such path"},
+    {"BREW", "/nope", "NOT_FOUND there is no such path"},
+    {"GET", "/Health", "NOT_FOUND there is no such path"},
+    {"GET", "/health/", "NOT_FOUND there is no such path"},
+    {"GET", "/health/x", "NOT_FOUND there is no such path"},
+    {"GET", "/models/", "NOT_FOUND there is no such path"},
+    {"GET", "/models/x/ready/y", "NOT_FOUND there is no such path"},
+    {"GET", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r",
+     "NOT_FOUND there is no such path"},
+    {"POST", "/health",
+     "METHOD_NOT_ALLOWED the path does not take POST, only GET, HEAD | "
+     "GET, HEAD"},
+    {"DELETE", "/models",
+     "METHOD_NOT_ALLOWED the path does not take DELETE, only GET, HEAD, "
+     "POST | GET, HEAD, POST"},
+    {"HEAD", "/predict",
+     "METHOD_NOT_ALLOWED the path does not take HEAD, only POST | POST"},
+    {"get", "/health",
+     "METHOD_NOT_ALLOWED the path does not take get, only GET, HEAD | "
+     "GET, HEAD"},
+    {"DELETE", "/models/stats",
+     "METHOD_NOT_ALLOWED the path does not take DELETE, only GET, HEAD, "
+     "PUT | GET, HEAD, PUT"},
+    {"GET", "", "BAD_REQUEST the request target does not begin with '/'"},
+    {"GET", "health", "BAD_REQUEST the request target does not begin with '/'"},
+    {"GET", "http://x/health",
+     "BAD_REQUEST the request target does not begin with '/'"},
+    {"GET", "?a=b", "BAD_REQUEST the request target does not begin with '/'"},
+    {"GET", "/health#x", "BAD_REQUEST the request target has a fragment"},
+    {"GET", "//health", "BAD_REQUEST the path has an empty segment"},
+    {"GET", "/models//x", "BAD_REQUEST the path has an empty segment"},
+    {"GET", "/../health",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/.",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/%2e%2e",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/%2e%2e%2fx",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/a%2Fb",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/a\\b",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/a%5cb",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/a%0Ab",
+     "BAD_REQUEST the path has a segment that is not allowed"},
+    {"GET", "/models/%00", "BAD_REQUEST the URL has a NUL in it"},
+    {"GET", "/models/%zz", "BAD_REQUEST the URL has a bad escape"},
+    {"GET", "/models/%4", "BAD_REQUEST the URL has a bad escape"},
+    {"GET", "/models/%", "BAD_REQUEST the URL has a bad escape"},
+    {"GET", "/models/%+1", "BAD_REQUEST the URL has a bad escape"},
+    {"GET", "/models/%c0%af", "BAD_REQUEST the URL is not UTF-8"},
+    {"GET", "/models/\xff", "BAD_REQUEST the URL is not UTF-8"},
+    {"GET", "/models?limit=%ff", "BAD_REQUEST the URL is not UTF-8"},
+    {"GET", "/models?limit=%0", "BAD_REQUEST the URL has a bad escape"},
+    {"GET", "/models?limit=%00", "BAD_REQUEST the URL has a NUL in it"},
+    {"GET", "/models?what=1", "VALIDATION_ERROR unknown query key 'what'"},
+    {"GET", "/health?x", "VALIDATION_ERROR unknown query key 'x'"},
+    {"GET", "/models?limit=1&limit=1",
+     "VALIDATION_ERROR query key 'limit' is there twice"},
+    {"GET", "/models?limit=1&l%69mit=2",
+     "VALIDATION_ERROR query key 'limit' is there twice"},
+    {"DELETE", "/unregister/1?port=2",
+     "VALIDATION_ERROR unknown query key 'port'"},
+};
+
 static void test_targets_are_refused_for_the_first_fault(void **state)
 {
-    static const char *const cases[][3] = {
-        {"GET", "/nope", "NOT_FOUND there is no such path"},
-        {"BREW", "/nope", "NOT_FOUND there is no such path"},
-        {"GET", "/Health", "NOT_FOUND there is no such path"},
-        {"GET", "/health/", "NOT_FOUND there is no such path"},
-        {"GET", "/health/x", "NOT_FOUND there is no such path"},
-        {"GET", "/models/", "NOT_FOUND there is no such path"},
-        {"GET", "/models/x/ready/y", "NOT_FOUND there is no such path"},
-        {"GET", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r",
-         "NOT_FOUND there is no such path"},
-        {"POST", "/health",
-         "METHOD_NOT_ALLOWED the path does not take POST, only GET, HEAD | "
-         "GET, HEAD"},
-        {"DELETE", "/models",
-         "METHOD_NOT_ALLOWED the path does not take DELETE, only GET, HEAD, "
-         "POST | GET, HEAD, POST"},
-        {"HEAD", "/predict",
-         "METHOD_NOT_ALLOWED the path does not take HEAD, only POST | POST"},
-        {"get", "/health",
-         "METHOD_NOT_ALLOWED the path does not take get, only GET, HEAD | "
-         "GET, HEAD"},
-        {"DELETE", "/models/stats",
-         "METHOD_NOT_ALLOWED the path does not take DELETE, only GET, HEAD, "
-         "PUT | GET, HEAD, PUT"},
-        {"GET", "", "BAD_REQUEST the request target does not begin with '/'"},
-        {"GET", "health",
-         "BAD_REQUEST the request target does not begin with '/'"},
-        {"GET", "http://x/health",
-         "BAD_REQUEST the request target does not begin with '/'"},
-        {"GET", "?a=b",
-         "BAD_REQUEST the request target does not begin with '/'"},
-        {"GET", "/health#x", "BAD_REQUEST the request target has a fragment"},
-        {"GET", "//health", "BAD_REQUEST the path has an empty segment"},
-        {"GET", "/models//x", "BAD_REQUEST the path has an empty segment"},
-        {"GET", "/../health",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/.",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/%2e%2e",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/%2e%2e%2fx",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/a%2Fb",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/a\\b",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/a%5cb",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/a%0Ab",
-         "BAD_REQUEST the path has a segment that is not allowed"},
-        {"GET", "/models/%00", "BAD_REQUEST the URL has a NUL in it"},
-        {"GET", "/models/%zz", "BAD_REQUEST the URL has a bad escape"},
-        {"GET", "/models/%4", "BAD_REQUEST the URL has a bad escape"},
-        {"GET", "/models/%", "BAD_REQUEST the URL has a bad escape"},
-        {"GET", "/models/%+1", "BAD_REQUEST the URL has a bad escape"},
-        {"GET", "/models/%c0%af", "BAD_REQUEST the URL is not UTF-8"},
-        {"GET", "/models/\xff", "BAD_REQUEST the URL is not UTF-8"},
-        {"GET", "/models?limit=%ff", "BAD_REQUEST the URL is not UTF-8"},
-        {"GET", "/models?limit=%0", "BAD_REQUEST the URL has a bad escape"},
-        {"GET", "/models?limit=%00", "BAD_REQUEST the URL has a NUL in it"},
-        {"GET", "/models?what=1", "VALIDATION_ERROR unknown query key 'what'"},
-        {"GET", "/health?x", "VALIDATION_ERROR unknown query key 'x'"},
-        {"GET", "/models?limit=1&limit=1",
-         "VALIDATION_ERROR query key 'limit' is there twice"},
-        {"GET", "/models?limit=1&l%69mit=2",
-         "VALIDATION_ERROR query key 'limit' is there twice"},
-        {"DELETE", "/unregister/1?port=2",
-         "VALIDATION_ERROR unknown query key 'port'"},
-    };
     struct route_table *table = make();
     char out[400];
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        look_up(table, cases[i][0], cases[i][1], out, sizeof out);
-        assert_string_equal(out, cases[i][2]);
+    for (size_t i = 0; i < COUNT_OF(refused_targets); i++) {
+        look_up(table, refused_targets[i][0], refused_targets[i][1], out,
+                sizeof out);
+        assert_string_equal(out, refused_targets[i][2]);
     }
     route_table_free(table);
 }

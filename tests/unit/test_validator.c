@@ -35,61 +35,57 @@ static const char *check(const struct msg_def *def, const char *text)
     return ok ? NULL : sentence;
 }
 
+static const char *const rule_cases[][2] = {
+    {"{}", NULL},
+    {"{\"inner\":{\"label\":\"A\"}}", NULL},
+    {"{\"inner\":{}}", "/inner/label: is required"},
+    {"{\"inner\":{\"label\":\"\"}}",
+     "/inner/label: 0 bytes, at least 1 are needed"},
+    {"{\"inner\":{\"label\":\"ABCDEFGHIJK\"}}",
+     "/inner/label: 11 bytes, at most 10 are allowed"},
+    {"{\"inner\":{\"label\":\"a\"}}", "/inner/label: does not match ^[A-Z]"},
+    {"{\"inner\":{\"label\":\"A\",\"size\":5}}", NULL},
+    {"{\"inner\":{\"label\":\"A\",\"size\":6}}", "/inner/size: 6 is above 5"},
+    {"{\"inner\":{\"label\":\"A\",\"size\":-6}}",
+     "/inner/size: -6 is below -5"},
+    {"{\"inner\":{\"label\":\"A\",\"inner\":{\"label\":\"b\"}}}",
+     "/inner/inner/label: does not match ^[A-Z]"},
+    {"{\"inners\":[{\"label\":\"A\"},{}]}", "/inners/1/label: is required"},
+    {"{\"numbers\":[1,2,3,4]}", NULL},
+    {"{\"numbers\":[1,2,3,4,5]}",
+     "/numbers: 5 elements, at most 4 are allowed"},
+    {"{\"numbers\":[1,101]}", "/numbers/1: 101 is above 100"},
+    {"{\"texts\":[\"one\",\"two\"]}", NULL},
+    {"{\"texts\":[\"one\",\"four\"]}",
+     "/texts/1: is not one of the listed values"},
+    {"{\"bytes\":\"QUJDREVGR0hJSktMTU5PUFFS\"}",
+     "/bytes: 18 bytes, at most 16 are allowed"},
+    {"{\"values\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}}",
+     "/values: 6 keys, at most 5 are allowed"},
+    {"{\"counts\":{\"abc\":1000}}", NULL},
+    {"{\"counts\":{\"abc\":1001}}", "/counts/abc: 1001 is above 1000"},
+    {"{\"counts\":{\"ABC\":1}}", "/counts/ABC: does not match ^[a-z]+$"},
+    {"{\"counts\":{\"abc\\n\":1}}", "/counts/abc\n: does not match ^[a-z]+$"},
+    {"{\"counts\":{\"abcdefghi\":1}}",
+     "/counts/abcdefghi: 9 bytes, at most 8 are allowed"},
+    {"{\"left\":1}", NULL},
+    {"{\"floats\":[1,2],\"doubles\":[3],\"free\":{},\"color\":\"red\"}", NULL},
+};
+
 static void test_rules_hold_with_name_and_limit(void **state)
 {
-    static const char *const cases[][2] = {
-        {"{}", NULL},
-        {"{\"inner\":{\"label\":\"A\"}}", NULL},
-        {"{\"inner\":{}}", "/inner/label: is required"},
-        {"{\"inner\":{\"label\":\"\"}}",
-         "/inner/label: 0 bytes, at least 1 are needed"},
-        {"{\"inner\":{\"label\":\"ABCDEFGHIJK\"}}",
-         "/inner/label: 11 bytes, at most 10 are allowed"},
-        {"{\"inner\":{\"label\":\"a\"}}",
-         "/inner/label: does not match ^[A-Z]"},
-        {"{\"inner\":{\"label\":\"A\",\"size\":5}}", NULL},
-        {"{\"inner\":{\"label\":\"A\",\"size\":6}}",
-         "/inner/size: 6 is above 5"},
-        {"{\"inner\":{\"label\":\"A\",\"size\":-6}}",
-         "/inner/size: -6 is below -5"},
-        {"{\"inner\":{\"label\":\"A\",\"inner\":{\"label\":\"b\"}}}",
-         "/inner/inner/label: does not match ^[A-Z]"},
-        {"{\"inners\":[{\"label\":\"A\"},{}]}", "/inners/1/label: is required"},
-        {"{\"numbers\":[1,2,3,4]}", NULL},
-        {"{\"numbers\":[1,2,3,4,5]}",
-         "/numbers: 5 elements, at most 4 are allowed"},
-        {"{\"numbers\":[1,101]}", "/numbers/1: 101 is above 100"},
-        {"{\"texts\":[\"one\",\"two\"]}", NULL},
-        {"{\"texts\":[\"one\",\"four\"]}",
-         "/texts/1: is not one of the listed values"},
-        {"{\"bytes\":\"QUJDREVGR0hJSktMTU5PUFFS\"}",
-         "/bytes: 18 bytes, at most 16 are allowed"},
-        {"{\"values\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}}",
-         "/values: 6 keys, at most 5 are allowed"},
-        {"{\"counts\":{\"abc\":1000}}", NULL},
-        {"{\"counts\":{\"abc\":1001}}", "/counts/abc: 1001 is above 1000"},
-        {"{\"counts\":{\"ABC\":1}}", "/counts/ABC: does not match ^[a-z]+$"},
-        {"{\"counts\":{\"abc\\n\":1}}",
-         "/counts/abc\n: does not match ^[a-z]+$"},
-        {"{\"counts\":{\"abcdefghi\":1}}",
-         "/counts/abcdefghi: 9 bytes, at most 8 are allowed"},
-        {"{\"left\":1}", NULL},
-        {"{\"floats\":[1,2],\"doubles\":[3],\"free\":{},\"color\":\"red\"}",
-         NULL},
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        const char *fault = check(&sample_def, cases[i][0]);
+    for (size_t i = 0; i < COUNT_OF(rule_cases); i++) {
+        const char *fault = check(&sample_def, rule_cases[i][0]);
         char expected[300];
 
-        if (!cases[i][1]) {
+        if (!rule_cases[i][1]) {
             if (fault)
-                fail_msg("%s: %s", cases[i][0], fault);
+                fail_msg("%s: %s", rule_cases[i][0], fault);
             continue;
         }
         (void)snprintf(expected, sizeof expected, "VALIDATION_ERROR %s",
-                       cases[i][1]);
+                       rule_cases[i][1]);
         assert_non_null(fault);
         assert_string_equal(fault, expected);
     }
