@@ -75,7 +75,7 @@ static bool read_number(const char *name, const char *text, long min, long max,
 static bool read_port(struct reg_config *config, const char *text,
                       struct error *err)
 {
-    long port;
+    long port = 0;
 
     if (!read_number("port", text, 0, REG_PORT_HIGHEST, &port, err))
         return false;
@@ -86,7 +86,7 @@ static bool read_port(struct reg_config *config, const char *text,
 static bool read_ttl(struct reg_config *config, const char *text,
                      struct error *err)
 {
-    long ttl_s;
+    long ttl_s = 0;
 
     if (!read_number("ttl", text, REG_TTL_MIN_S, REG_TTL_MAX_S, &ttl_s, err))
         return false;

@@ -104,9 +104,9 @@ bool registry_client_heartbeat(struct registry_client *client, int port,
 
 bool registry_client_resolve(struct registry_client *client, const char *model,
                              uint32_t timeout_ms,
-                             struct registry_address *addresses, size_t max,
-                             size_t *count, struct error *err)
+                             struct registry_addresses *found,
+                             struct error *err)
 {
-    return client->transport->resolve(client->state, model, timeout_ms,
-                                      addresses, max, count, err);
+    return client->transport->resolve(client->state, model, timeout_ms, found,
+                                      err);
 }

@@ -69,10 +69,17 @@ struct registry_address {
     int port;
 };
 
-/* Finds up to `max` live instances of the model. ERR_NOT_FOUND: none. */
+enum { REGISTRY_ADDRESSES_MAX = 64 };
+
+struct registry_addresses {
+    struct registry_address list[REGISTRY_ADDRESSES_MAX];
+    size_t count;
+};
+
+/* Finds live instances of the model, as many as fit. ERR_NOT_FOUND: none. */
 bool registry_client_resolve(struct registry_client *client, const char *model,
                              uint32_t timeout_ms,
-                             struct registry_address *addresses, size_t max,
-                             size_t *count, struct error *err);
+                             struct registry_addresses *found,
+                             struct error *err);
 
 #endif

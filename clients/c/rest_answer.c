@@ -130,11 +130,6 @@ struct instance {
     int64_t port;
 };
 
-struct instances {
-    struct registry_address *addresses;
-    size_t max, count;
-};
-
 static bool read_instance(struct json_scan *scan, const char *key, size_t size,
                           void *context, struct error *err)
 {
@@ -147,7 +142,7 @@ static bool read_instance(struct json_scan *scan, const char *key, size_t size,
     return skip(scan, err);
 }
 
-static bool read_list(struct json_scan *scan, struct instances *found,
+static bool read_list(struct json_scan *scan, struct registry_addresses *found,
                       struct error *err)
 {
     if (!json_expect(scan, '[', err))
@@ -156,11 +151,11 @@ static bool read_list(struct json_scan *scan, struct instances *found,
         return true;
     do {
         struct instance instance = {.host = "127.0.0.1"};
-        struct registry_address *place = &found->addresses[found->count];
+        struct registry_address *place = &found->list[found->count];
 
         if (!read_object(scan, read_instance, &instance, err))
             return false;
-        if (found->count == found->max)
+        if (found->count == REGISTRY_ADDRESSES_MAX)
             continue;
         place->port = (int)instance.port;
         (void)snprintf(place->host, sizeof place->host, "%s", instance.host);
@@ -177,18 +172,14 @@ static bool read_instances(struct json_scan *scan, const char *key, size_t size,
 }
 
 bool rest_read_instances(const struct buf *answer, struct arena *arena,
-                         struct registry_address *addresses, size_t max,
-                         size_t *count, struct error *err)
+                         struct registry_addresses *found, struct error *err)
 {
-    struct instances found = {.addresses = addresses, .max = max};
     struct json_scan scan;
 
+    found->count = 0;
     start(&scan, answer, arena);
-    if (!read_object(&scan, read_instances, &found, err) ||
-        !json_end(&scan, err))
-        return false;
-    *count = found.count;
-    return true;
+    return read_object(&scan, read_instances, found, err) &&
+           json_end(&scan, err);
 }
 
 /* ---- writing ---- */

@@ -24,11 +24,10 @@ struct rest_fields {
 bool rest_read_fields(const struct buf *answer, struct arena *arena,
                       struct rest_fields *fields, struct error *err);
 
-/* Reads {"instances":[{"host":..,"port":..}]}; `*count` is at most `max`.
+/* Reads {"instances":[{"host":..,"port":..}]}, as many as fit.
  * ERR_MALFORMED_JSON. */
 bool rest_read_instances(const struct buf *answer, struct arena *arena,
-                         struct registry_address *addresses, size_t max,
-                         size_t *count, struct error *err);
+                         struct registry_addresses *found, struct error *err);
 
 /* Appends UTF-8 text as a JSON string. */
 void rest_put_text(struct buf *out, const char *text);

@@ -24,8 +24,7 @@ struct registry_transport {
     bool (*beat)(void *state, int port, const char *id, uint32_t timeout_ms,
                  struct error *err);
     bool (*resolve)(void *state, const char *model, uint32_t timeout_ms,
-                    struct registry_address *addresses, size_t max,
-                    size_t *count, struct error *err);
+                    struct registry_addresses *found, struct error *err);
 };
 
 extern const struct registry_transport registry_over_rest;

@@ -305,8 +305,7 @@ static bool grpc_beat(void *state, int port, const char *id,
 }
 
 static bool grpc_resolve(void *state, const char *model, uint32_t timeout_ms,
-                         struct registry_address *addresses, size_t max,
-                         size_t *count, struct error *err)
+                         struct registry_addresses *found, struct error *err)
 {
     struct registry_resolve_request request;
     struct registry_resolve_response *reply;
@@ -318,16 +317,18 @@ static bool grpc_resolve(void *state, const char *model, uint32_t timeout_ms,
         registry_resolve_response_def.descriptor, timeout_ms, err);
     if (!reply)
         return false;
-    *count = reply->n_instances < max ? reply->n_instances : max;
-    for (size_t i = 0; i < *count; i++) {
-        const struct registry_registration *found = reply->instances[i];
+    found->count = 0;
+    for (size_t i = 0;
+         i < reply->n_instances && found->count < REGISTRY_ADDRESSES_MAX; i++) {
+        const struct registry_registration *instance = reply->instances[i];
+        struct registry_address *place = &found->list[found->count++];
 
-        addresses[i].port = (int)found->port;
-        (void)snprintf(addresses[i].host, sizeof addresses[i].host, "%s",
-                       found->host ? found->host : "127.0.0.1");
+        place->port = (int)instance->port;
+        (void)snprintf(place->host, sizeof place->host, "%s",
+                       instance->host ? instance->host : "127.0.0.1");
     }
     protobuf_c_message_free_unpacked(&reply->base, NULL);
-    return *count > 0 ||
+    return found->count > 0 ||
            fail(err, ERR_NOT_FOUND, "no instance of '%s' is live", model);
 }
 

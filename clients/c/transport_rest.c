@@ -84,37 +84,42 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
     return buf_ok(answer) ? size * count : 0;
 }
 
-static void prepare(struct rest *rest, const char *verb, const char *url,
-                    const char *body, uint32_t timeout_ms)
+struct request {
+    const char *verb, *path;
+    const char *body; /* NULL = none */
+    uint32_t timeout_ms;
+};
+
+static void prepare(struct rest *rest, const struct request *request,
+                    const char *url)
 {
     CURL *curl = rest->curl;
 
     curl_easy_reset(curl); /* keeps the connection */
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, verb);
+    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, rest->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &rest->answer);
-    if (body)
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    if (request->body)
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
 }
 
 /* Sends and waits; `*status` is the answer's. */
-static bool exchange(struct rest *rest, const char *verb, const char *path,
-                     const char *body, uint32_t timeout_ms, long *status,
-                     struct error *err)
+static bool exchange(struct rest *rest, const struct request *request,
+                     long *status, struct error *err)
 {
     char url[1024];
     CURLcode code;
 
-    (void)snprintf(url, sizeof url, "%s%s", rest->base, path);
+    (void)snprintf(url, sizeof url, "%s%s", rest->base, request->path);
     buf_clear(&rest->answer);
     arena_reset(&rest->arena);
-    prepare(rest, verb, url, body, timeout_ms);
+    prepare(rest, request, url);
     code = curl_easy_perform(rest->curl);
     if (code != CURLE_OK)
         return fail(err, ERR_REGISTRY_UNAVAILABLE,
@@ -122,6 +127,20 @@ static bool exchange(struct rest *rest, const char *verb, const char *path,
                     curl_easy_strerror(code));
     (void)curl_easy_getinfo(rest->curl, CURLINFO_RESPONSE_CODE, status);
     return true;
+}
+
+/* The same with a body that may have failed to fit in memory. */
+static bool post(struct rest *rest, const char *path, struct buf *body,
+                 uint32_t timeout_ms, long *status, struct error *err)
+{
+    const struct request request = {.verb = "POST",
+                                    .path = path,
+                                    .body = body->data,
+                                    .timeout_ms = timeout_ms};
+
+    if (!buf_ok(body))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
+    return exchange(rest, &request, status, err);
 }
 
 /* ---- failures ---- */
@@ -231,9 +250,7 @@ static bool enter_once(struct rest *rest,
     bool ok;
 
     put_announcement(&body, who, with_process);
-    ok = buf_ok(&body) ? exchange(rest, "POST", "/register", body.data,
-                                  timeout_ms, status, err)
-                       : fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
+    ok = post(rest, "/register", &body, timeout_ms, status, err);
     buf_release(&body);
     return ok;
 }
@@ -267,22 +284,33 @@ static bool rest_enter(void *state, const struct registry_announcement *who,
     return true;
 }
 
-static bool rest_leave(void *state, int port, const char *id,
-                       uint32_t timeout_ms, struct error *err)
+/* A request without a body, whose path ends in a text to escape. */
+static bool ask(struct rest *rest, const char *verb, const char *prefix,
+                const char *text, uint32_t timeout_ms, struct error *err)
 {
-    struct rest *rest = state;
-    char *escaped = curl_easy_escape(rest->curl, id, 0);
-    char path[512];
+    char *escaped = curl_easy_escape(rest->curl, text, 0);
+    char path[1024];
+    const struct request request = {
+        .verb = verb, .path = path, .timeout_ms = timeout_ms};
     long status = 0;
 
     if (!escaped)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
-    (void)snprintf(path, sizeof path, "/unregister/%d?registration_id=%s", port,
-                   escaped);
+    (void)snprintf(path, sizeof path, "%s%s", prefix, escaped);
     curl_free(escaped);
-    if (!exchange(rest, "DELETE", path, NULL, timeout_ms, &status, err))
+    if (!exchange(rest, &request, &status, err))
         return false;
     return status == 200 || status == 204 || refuse(rest, status, err);
+}
+
+static bool rest_leave(void *state, int port, const char *id,
+                       uint32_t timeout_ms, struct error *err)
+{
+    char prefix[64];
+
+    (void)snprintf(prefix, sizeof prefix,
+                   "/unregister/%d?registration_id=", port);
+    return ask(state, "DELETE", prefix, id, timeout_ms, err);
 }
 
 static bool rest_beat(void *state, int port, const char *id,
@@ -301,35 +329,22 @@ static bool rest_beat(void *state, int port, const char *id,
         rest_put_text(&body, id);
     }
     buf_char(&body, '}');
-    ok = buf_ok(&body)
-             ? exchange(rest, "POST", path, body.data, timeout_ms, &status, err)
-             : fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
+    ok = post(rest, path, &body, timeout_ms, &status, err);
     buf_release(&body);
     return ok && (status == 200 || refuse(rest, status, err));
 }
 
 static bool rest_resolve(void *state, const char *model, uint32_t timeout_ms,
-                         struct registry_address *addresses, size_t max,
-                         size_t *count, struct error *err)
+                         struct registry_addresses *found, struct error *err)
 {
     struct rest *rest = state;
-    char *escaped = curl_easy_escape(rest->curl, model, 0);
-    char path[512];
-    long status = 0;
 
-    if (!escaped)
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
-    (void)snprintf(path, sizeof path, "/resolve/%s", escaped);
-    curl_free(escaped);
-    if (!exchange(rest, "GET", path, NULL, timeout_ms, &status, err))
+    if (!ask(rest, "GET", "/resolve/", model, timeout_ms, err))
         return false;
-    if (status != 200)
-        return refuse(rest, status, err);
-    if (!rest_read_instances(&rest->answer, &rest->arena, addresses, max, count,
-                             err))
+    if (!rest_read_instances(&rest->answer, &rest->arena, found, err))
         return fail(err, ERR_REGISTRY_UNAVAILABLE,
                     "the registry's answer is not JSON");
-    return *count > 0 ||
+    return found->count > 0 ||
            fail(err, ERR_NOT_FOUND, "no instance of '%s' is live", model);
 }
 

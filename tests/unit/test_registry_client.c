@@ -130,13 +130,11 @@ static void test_client_failures_have_the_registry_s_codes(void **state)
 static void test_client_finds_the_instances_of_a_model(void **state)
 {
     struct registry_client *client = connect_over(*state);
-    struct registry_address found[2];
+    struct registry_addresses found;
     struct registry_lease lease;
     struct error err = {0};
-    size_t count = 0;
 
-    assert_false(
-        registry_client_resolve(client, "m", LIMIT_MS, found, 2, &count, &err));
+    assert_false(registry_client_resolve(client, "m", LIMIT_MS, &found, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     for (int i = 0; i < 3; i++) {
         struct registry_announcement who = announce("m");
@@ -147,11 +145,11 @@ static void test_client_finds_the_instances_of_a_model(void **state)
         assert_true(
             registry_client_register(client, &who, LIMIT_MS, &lease, &err));
     }
-    assert_true(
-        registry_client_resolve(client, "m", LIMIT_MS, found, 2, &count, &err));
-    assert_int_equal(count, 2);
-    assert_string_equal(found[0].host, "127.0.0.1");
-    assert_true(found[0].port < found[1].port);
+    assert_true(registry_client_resolve(client, "m", LIMIT_MS, &found, &err));
+    assert_int_equal(found.count, 3);
+    for (int i = 1; i < 3; i++)
+        assert_true(found.list[i - 1].port < found.list[i].port);
+    assert_string_equal(found.list[0].host, "127.0.0.1");
     registry_client_close(client);
 }
 
