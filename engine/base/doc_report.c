@@ -83,7 +83,10 @@ static void append_visible(struct buf *out, const char *text)
     for (; *text; text++) {
         unsigned char byte = (unsigned char)*text;
 
-        buf_char(out, byte < 0x20 || byte == 0x7f ? '?' : *text);
+        if (byte < 0x20 || byte == 0x7f)
+            buf_char(out, '?');
+        else
+            buf_char(out, *text);
     }
 }
 

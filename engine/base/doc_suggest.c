@@ -3,7 +3,6 @@
  */
 #include "doc.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum { NAME_MAX_SIZE = 48 };
@@ -15,9 +14,18 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
+static char lower(char letter)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+    if (letter < 'A' || letter > 'Z')
+        return letter;
+    return letters[letter - 'A'];
+}
+
 static bool same_letter(char a, char b)
 {
-    return tolower((unsigned char)a) == tolower((unsigned char)b);
+    return lower(a) == lower(b);
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,24 +123,29 @@ const struct doc_node *doc_item(const struct doc_node *list, size_t index)
     return list->items[index];
 }
 
-/* Two bytes for each that RFC 6901 escapes, plus "/" and the end. */
+/* RFC 6901: "~" is written "~0" and "/" is written "~1". */
+static char *put_escaped(char *out, const char *key)
+{
+    for (; *key; key++) {
+        if (*key == '~' || *key == '/') {
+            *out++ = '~';
+            *out++ = "01"[*key == '/'];
+        } else {
+            *out++ = *key;
+        }
+    }
+    return out;
+}
+
 const char *doc_pointer_key(struct arena *arena, const char *pointer,
                             const char *key)
 {
-    size_t before = strlen(pointer);
-    char *text = arena_alloc(arena, before + 2 * strlen(key) + 2), *out;
+    size_t room = strlen(pointer) + 2 * strlen(key) + 2;
+    char *text = arena_alloc(arena, room);
 
     if (!text)
         return "";
-    memcpy(text, pointer, before);
-    out = text + before;
-    *out++ = '/';
-    for (; *key; key++) {
-        if (*key == '~' || *key == '/')
-            *out++ = '~';
-        *out++ = *key == '~' ? '0' : *key == '/' ? '1' : *key;
-    }
-    *out = '\0';
+    *put_escaped(text + sprintf(text, "%s/", pointer), key) = '\0';
     return text;
 }
 
