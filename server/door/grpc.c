@@ -90,6 +90,7 @@ static void *poll_calls(void *context)
         if (event.type == GRPC_OP_COMPLETE) {
             struct grpc_tag *tag = event.tag;
 
+            grpc_tag_return(tag);
             tag->done(tag, event.success);
         } else {
             wake = next_wake();

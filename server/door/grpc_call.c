@@ -160,6 +160,7 @@ void grpc_method_listen(const struct grpc_method *method)
     grpc_call_error error;
 
     rpc->accepted = (struct grpc_tag){.done = accepted, .owner = rpc};
+    grpc_tag_leave(&rpc->accepted);
     if (method->op) {
         if (method->op->stream == OP_EACH)
             payload = NULL;

@@ -127,6 +127,7 @@ void rpc_start(struct grpc_rpc *rpc, const grpc_op *ops, size_t count,
                struct grpc_tag *tag)
 {
     rpc_get(rpc);
+    grpc_tag_leave(tag);
     /* Anything but OK is a batch we put together wrongly. */
     if (grpc_call_start_batch(rpc->core, ops, count, tag, NULL) != GRPC_CALL_OK)
         abort();

@@ -315,6 +315,8 @@ bool wire_scan(const struct msg_def *def, const void *bytes, size_t size,
 {
     struct scan scan = {.start = bytes, .at = bytes};
 
+    if (!size) /* `bytes` may be NULL */
+        return true;
     scan.memory_limit =
         (uint64_t)size * WIRE_MEMORY_PER_BYTE + WIRE_MEMORY_BASE;
     if (!enter(&scan, def->descriptor, size, err))

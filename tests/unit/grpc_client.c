@@ -63,6 +63,7 @@ void client_start(struct client *client, struct client_call *call,
                   const char *method, int timeout_ms)
 {
     grpc_slice host = grpc_slice_from_static_string("test");
+    grpc_slice path = grpc_slice_from_copied_string(method);
     grpc_op ops[3] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
                       {.op = GRPC_OP_RECV_INITIAL_METADATA},
                       {.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
@@ -71,8 +72,9 @@ void client_start(struct client *client, struct client_call *call,
     grpc_metadata_array_init(&call->head);
     grpc_metadata_array_init(&call->trailers);
     call->core = grpc_channel_create_call(
-        client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue,
-        grpc_slice_from_copied_string(method), &host, in_ms(timeout_ms), NULL);
+        client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue, path,
+        &host, in_ms(timeout_ms), NULL);
+    grpc_slice_unref(path);
     start(call, ops, 1, &call->client);
     (void)wait_for(call, &call->client);
     ops[1].data.recv_initial_metadata.recv_initial_metadata = &call->head;

@@ -47,7 +47,8 @@ static void test_grpc_door_answers_from_a_worker(void **state)
             probe_call(probe, "/test.Probe/Work", probe_request("hi"), &reply),
             GRPC_STATUS_OK);
     assert_memory_equal(reply.data, "\x0a\x02hi", 4);
-    assert_int_equal(grpc_door_busy(probe->door), 0);
+    while (grpc_door_busy(probe->door)) /* the last answer is on its way */
+        probe_pause();
     buf_release(&reply);
 }
 
@@ -94,7 +95,7 @@ static void test_grpc_door_refuses_what_is_no_message(void **state)
 static void test_grpc_door_refuses_large_messages(void **state)
 {
     struct probe *probe = *state;
-    static const size_t sizes[] = {PROBE_BODY_LIMIT + 1, 2 << 20};
+    static const size_t sizes[] = {PROBE_BODY_LIMIT + 1, (1 << 20) + 1};
 
     for (size_t i = 0; i < 2; i++) {
         struct buf request = {0};
