@@ -51,10 +51,10 @@ struct srv_call {
     const char **binds; /* REST: decoded values of op->binds, NULL = absent */
     const struct srv_header *headers;
     size_t header_count;
-    const char *peer;      /* "127.0.0.1", without the port */
-    bool peer_is_local;    /* the peer is a loopback address */
-    uint64_t started_ns;   /* clock_now_ns() when the head was complete */
-    uint64_t deadline_ns;  /* never later than the endpoint's deadline */
+    const char *peer;     /* "127.0.0.1", without the port */
+    bool peer_is_local;   /* the peer is a loopback address */
+    uint64_t started_ns;  /* clock_now_ns() when the head was complete */
+    uint64_t deadline_ns; /* never later than the endpoint's deadline */
     void (*finished)(const struct srv_call *call); /* door_options.finished */
     atomic_bool cancelled; /* the client is gone: stop working */
 
