@@ -1,6 +1,7 @@
 #include "descriptor.h"
 
-#include <stdio.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "out.h"
@@ -43,17 +44,32 @@ static bool run_protoc(struct cg_ir *ir, const char *folder, const char *name,
     return false;
 }
 
+/* The number behind the colon at `*text`, which is moved past it. */
+static int read_position(const char **text)
+{
+    char *end = NULL;
+    long value = 0;
+
+    if (**text == ':')
+        value = strtol(*text + 1, &end, 10);
+    if (!end || end == *text + 1 || value < 0 || value > INT_MAX)
+        return 0;
+    *text = end;
+    return (int)value;
+}
+
 /* protoc says "<name>:line:col: message", a line per fault. */
 static void fault_each(struct cg_ir *ir, struct cg_loc at, char *said)
 {
     for (char *line = strtok(said, "\n"); line; line = strtok(NULL, "\n")) {
-        const char *colon = strchr(line, ':');
-        int end = 0;
+        const char *rest = line + strcspn(line, ":");
 
-        if (colon &&
-            sscanf(colon, ":%d:%d: %n", &at.line, &at.col, &end) == 2 && end)
-            line = line + (colon - line) + end;
-        cg_fault(ir, at, "protoc", "%s", line);
+        at.line = read_position(&rest);
+        at.col = at.line ? read_position(&rest) : 0;
+        if (at.col && strncmp(rest, ": ", 2) == 0)
+            cg_fault(ir, at, "protoc", "%s", rest + 2);
+        else
+            cg_fault(ir, at, "protoc", "%s", line);
     }
 }
 

@@ -149,6 +149,7 @@ struct cg_foreign {
 
 /* One ops file: a service with its messages. */
 struct cg_api {
+    const char *version;  /* "1.2.0"; NULL = that of the package */
     const char *file;     /* "ops/runtime.yaml", relative to api/ */
     const char *package;  /* "specserve.runtime.v1" */
     const char *prefix;   /* "runtime" */

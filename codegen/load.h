@@ -43,6 +43,10 @@ void cg_load_errors(struct cg_ir *ir);
 const struct cg_foreign *cg_load_foreign(struct cg_ir *ir, const char *file,
                                          const char *scratch);
 
+/* The file defines this method of this service. */
+bool cg_foreign_has_method(const struct cg_foreign *foreign,
+                           const char *service, const char *method);
+
 /* Adds the top-level messages of a foreign file to the API. */
 void cg_load_foreign_decls(struct cg_ir *ir, struct cg_api *api);
 

@@ -75,6 +75,36 @@ const struct cg_foreign *cg_load_foreign(struct cg_ir *ir, const char *file,
     return foreign;
 }
 
+/* The first field 1 inside the bytes is this name. */
+static bool is_named(const struct cg_wire_field *field, const char *name)
+{
+    struct cg_wire inside = cg_wire_inside(field);
+    struct cg_wire_field found;
+
+    return cg_wire_find(&inside, SERVICE_NAME, &found) &&
+           found.size == strlen(name) &&
+           memcmp(found.bytes, name, found.size) == 0;
+}
+
+bool cg_foreign_has_method(const struct cg_foreign *foreign,
+                           const char *service, const char *method)
+{
+    const unsigned char *bytes = foreign->descriptor.bytes;
+    struct cg_wire wire = {bytes, bytes + foreign->descriptor.size};
+    struct cg_wire_field found, inner;
+
+    while (bytes && cg_wire_find(&wire, FILE_SERVICE, &found)) {
+        struct cg_wire inside = cg_wire_inside(&found);
+
+        if (!is_named(&found, service))
+            continue;
+        while (cg_wire_find(&inside, SERVICE_METHOD, &inner))
+            if (is_named(&inner, method))
+                return true;
+    }
+    return false;
+}
+
 static void add_decl(struct cg_ir *ir, struct cg_api *api,
                      const struct cg_wire_field *message)
 {

@@ -19,8 +19,8 @@ struct reader {
 };
 
 static const char *const file_keys[] = {
-    "api",     "prefix",  "handlers", "service",    "doc",
-    "schemas", "foreign", "defaults", "operations", NULL};
+    "api",     "prefix",   "handlers",   "service", "doc", "schemas",
+    "foreign", "defaults", "operations", "version", NULL};
 
 static const char *const default_keys[] = {"run",         "stream",   "safety",
                                            "deadline_ms", "max_body", "errors",
@@ -265,6 +265,22 @@ static void load_behaviour(struct reader *reader, struct cg_op *op,
                  op->name);
 }
 
+static void check_rpc(struct reader *reader, const struct cg_op *op)
+{
+    const struct cg_api *api = reader->api;
+
+    if (!op->rpc)
+        return;
+    if (!cg_is_pascal(op->rpc))
+        cg_fault(reader->ir, op->at, "ops.grpc", "'%s' is not PascalCase",
+                 op->rpc);
+    if (api->foreign && !api->broken &&
+        !cg_foreign_has_method(api->foreign, api->service, op->rpc))
+        cg_fault(reader->ir, op->at, "ops.grpc",
+                 "'%s' has no method '%s.%s/%s'", api->foreign->file,
+                 api->package, api->service, op->rpc);
+}
+
 static void load_op(struct reader *reader, const struct doc_entry *entry,
                     struct cg_op *op)
 {
@@ -283,6 +299,7 @@ static void load_op(struct reader *reader, const struct doc_entry *entry,
     cg_load_keys(ir, reader->file, node, "ops.key", op_keys);
     op->doc = cg_load_string(ir, reader->file, node, "ops.doc", "doc");
     op->request = message(reader, node, "request");
+    check_rpc(reader, op);
     load_rest(reader, op, node);
     load_reply(reader, op, node);
     load_errors(reader, op, node);
@@ -345,6 +362,7 @@ static struct cg_api *add_api(struct reader *reader,
         .service = cg_load_string(ir, file, root, "ops.file", "service"),
         .doc = cg_load_string(ir, file, root, "ops.file", "doc"),
         .handlers = handlers,
+        .version = doc_string(doc_get(root, "version"), NULL),
         .at = cg_at(file, root),
     };
     if (strncmp(handlers, "handle", 6) != 0)

@@ -12,7 +12,6 @@
  *
  * A line may be deleted by hand as long as nothing with it was released.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,26 +83,51 @@ static struct row *find_row(const struct entry *entry, const char *name)
 
 /* ---- reading ---- */
 
+/* The number at `*text`, which is moved past it and one space. */
+static bool read_number(const char **text, uint32_t *number)
+{
+    char *end;
+    unsigned long value = strtoul(*text, &end, 10);
+
+    if (end == *text || value > UINT32_MAX)
+        return false;
+    *number = (uint32_t)value;
+    *text = *end == ' ' ? end + 1 : end;
+    return true;
+}
+
+/* "  2 owner" or "  2 - owner" */
+static bool read_row(struct lock *lock, const char *line)
+{
+    struct row row = {0};
+
+    if (!lock->count || !read_number(&line, &row.number))
+        return false;
+    row.removed = strncmp(line, "- ", 2) == 0;
+    row.name = cg_text(lock->ir, "%s", line + (row.removed ? 2 : 0));
+    add_row(lock, &lock->entries[lock->count - 1], row);
+    return *row.name != '\0';
+}
+
+/* "message a.b.C next 3" */
+static bool read_entry(struct lock *lock, const char *line)
+{
+    const char *name = strchr(line, ' ');
+    const char *next = name ? strstr(name, " next ") : NULL;
+    struct entry *entry;
+
+    if (!next)
+        return false;
+    entry = add_entry(
+        lock, cg_text(lock->ir, "%.*s", (int)(name - line), line),
+        cg_text(lock->ir, "%.*s", (int)(next - name - 1), name + 1), 0);
+    next += strlen(" next ");
+    return read_number(&next, &entry->next);
+}
+
 static bool read_line(struct lock *lock, const char *line)
 {
-    char tag[16], name[256];
-    unsigned number;
-
-    if (sscanf(line, " %u - %255[^\n]", &number, name) == 2 && lock->count) {
-        add_row(lock, &lock->entries[lock->count - 1],
-                (struct row){number, cg_text(lock->ir, "%s", name), true});
-        return true;
-    }
-    if (sscanf(line, " %u %255[^\n]", &number, name) == 2 && lock->count) {
-        add_row(lock, &lock->entries[lock->count - 1],
-                (struct row){number, cg_text(lock->ir, "%s", name), false});
-        return true;
-    }
-    if (sscanf(line, "%15s %255s next %u", tag, name, &number) != 3)
-        return false;
-    (void)add_entry(lock, cg_text(lock->ir, "%s", tag),
-                    cg_text(lock->ir, "%s", name), number);
-    return true;
+    return line[0] == ' ' ? read_row(lock, line) : read_entry(lock, line);
 }
 
 static void read_lock(struct lock *lock)

@@ -95,19 +95,34 @@ static bool is_in(const char *const *list, size_t count, const char *name)
     return false;
 }
 
+/* ASCII only, whatever the locale. */
+static char to_lower(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        c |= 0x20;
+    return c;
+}
+
+static char to_upper(char c)
+{
+    if (c >= 'a' && c <= 'z')
+        c &= ~0x20;
+    return c;
+}
+
 /* A "_" goes before an upper-case letter that follows another character. */
-static char *split(struct cg_ir *ir, const char *name, int (*change)(int))
+static char *split(struct cg_ir *ir, const char *name, char (*change)(char))
 {
     char *out = cg_zalloc(ir, 2 * strlen(name) + 1, 1);
     bool was_upper = true; /* no "_" at the start */
     size_t at = 0;
 
     for (; *name; name++) {
-        bool upper = isupper((unsigned char)*name) != 0;
+        bool upper = to_lower(*name) != *name;
 
         if (upper && !was_upper)
             out[at++] = '_';
-        out[at++] = (char)change((unsigned char)*name);
+        out[at++] = change(*name);
         was_upper = upper;
     }
     return out;
@@ -115,12 +130,12 @@ static char *split(struct cg_ir *ir, const char *name, int (*change)(int))
 
 char *cg_snake(struct cg_ir *ir, const char *name)
 {
-    return split(ir, name, tolower);
+    return split(ir, name, to_lower);
 }
 
 char *cg_upper(struct cg_ir *ir, const char *name)
 {
-    return split(ir, name, toupper);
+    return split(ir, name, to_upper);
 }
 
 char *cg_pascal(struct cg_ir *ir, const char *name)
@@ -134,7 +149,10 @@ char *cg_pascal(struct cg_ir *ir, const char *name)
             up = true;
             continue;
         }
-        out[at++] = up ? (char)toupper((unsigned char)*name) : *name;
+        out[at] = *name;
+        if (up)
+            out[at] = to_upper(*name);
+        at++;
         up = false;
     }
     return out;
@@ -192,7 +210,7 @@ char *cg_c_member(struct cg_ir *ir, const char *name)
     char *lower = cg_text(ir, "%s", name);
 
     for (char *c = lower; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
+        *c = to_lower(*c);
     if (is_in(keywords, sizeof keywords / sizeof *keywords, lower))
         return cg_text(ir, "%s_", lower);
     return lower;

@@ -271,8 +271,6 @@ static void drain(int fd, struct buf *said)
         buf_append(said, chunk, (size_t)got);
 }
 
-extern char **environ;
-
 bool cg_run(const char *const *argv, struct buf *said, struct error *err)
 {
     posix_spawn_file_actions_t actions;

@@ -423,14 +423,17 @@ static bool has_rest(const struct cg_api *api)
 static void put_document(const struct cg_api *api, struct cg_out *out,
                          struct buf *to)
 {
-    const char *version = strrchr(api->package, '.');
+    const char *last = strrchr(api->package, '.');
+    const char *version = api->version ? api->version
+                          : last       ? last + 1
+                                       : api->package;
     struct cg_json json = {.to = to, .empty = true};
 
     cg_json_open(&json, NULL, '{');
     cg_json_string(&json, "openapi", "3.1.0");
     cg_json_open(&json, "info", '{');
     cg_json_string(&json, "title", api->service);
-    cg_json_string(&json, "version", version ? version + 1 : api->package);
+    cg_json_string(&json, "version", version);
     cg_json_string(&json, "description", api->doc);
     cg_json_open(&json, "license", '{');
     cg_json_string(&json, "name", "Apache-2.0");

@@ -27,6 +27,8 @@ const char *cg_proto_type(const struct cg_field *field)
         [MSG_BYTES] = "bytes",
         [MSG_JSON] = "string",
         [MSG_TIME] = "google.protobuf.Timestamp",
+        [MSG_ENUM] = "",
+        [MSG_MSG] = "", /* have a name */
     };
 
     return field->decl ? field->decl->name : types[field->kind];

@@ -45,7 +45,7 @@ static void put_handler(const struct cg_api *api, const struct cg_op *op,
     else /* it answers with call_answer_raw() */
         buf_printf(to, ",\n%*svoid *reply", (int)strlen(open), "");
     buf_printf(to, ",\n%*sstruct error *err);\n", (int)strlen(open), "");
-    if (!op->own_failure)
+    if (!op->failer || !op->reply)
         return;
     open = cg_text(out->ir, "void %s(", op->failer);
     buf_printf(to, "\n/* The reply of a failed %s: REST only. */\n", op->name);

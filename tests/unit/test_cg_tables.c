@@ -116,9 +116,11 @@ static void check_message(const struct msg_def *def, int depth)
             protobuf_c_message_descriptor_get_field(descriptor,
                                                     def->fields[i].number);
 
-        if (!wire)
+        if (!wire) {
             fail_msg("%s: no field %u on the wire", def->name,
                      def->fields[i].number);
+            return;
+        }
         check_field(&def->fields[i], wire, depth);
     }
 }

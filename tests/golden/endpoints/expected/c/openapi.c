@@ -9,7 +9,7 @@ const char openapi_toys_json[] =
     "  \"openapi\": \"3.1.0\",\n"
     "  \"info\": {\n"
     "    \"title\": \"Toys\",\n"
-    "    \"version\": \"v1\",\n"
+    "    \"version\": \"2.1.0\",\n"
     "    \"description\": \"Endpoints of every form.\",\n"
     "    \"license\": {\n"
     "      \"name\": \"Apache-2.0\",\n"
