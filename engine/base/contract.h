@@ -155,8 +155,10 @@ typedef bool op_handler(struct srv_call *call, const void *request, void *reply,
                         struct error *err);
 
 /*
- * The body of a failed REST call when the endpoint answers failures in its own
- * message: fills `reply` (zeroed) from `err`. Only called by the REST door.
+ * The answer of a failed call when the endpoint answers failures in its own
+ * message: fills `reply` (zeroed) from `err`. REST uses it for every failure;
+ * gRPC only for codes whose status is OK (the model declines), because its
+ * other statuses carry no message.
  */
 typedef void op_failure(struct srv_call *call, const struct error *err,
                         void *reply);

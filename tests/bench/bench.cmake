@@ -1,0 +1,3 @@
+# What speed is measured with; see README.md. Nothing here is a test.
+add_executable(bench_predict bench/bench_predict.c)
+target_link_libraries(bench_predict PRIVATE engine text)
