@@ -3,6 +3,7 @@
  */
 #include "lease.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static const uint64_t ns_per_s = 1000000000;
@@ -51,12 +52,16 @@ static void sift_down(struct reg_leases *leases, size_t at)
     put(leases, at, lease);
 }
 
-static bool grow(struct reg_leases *leases)
+bool reg_leases_reserve(struct reg_leases *leases, size_t count)
 {
-    size_t capacity = leases->capacity ? 2 * leases->capacity : 64;
-    struct reg_lease **heap =
-        realloc(leases->heap, capacity * sizeof(struct reg_lease *));
+    size_t capacity = leases->capacity ? leases->capacity : 64;
+    struct reg_lease **heap;
 
+    if (count <= leases->capacity)
+        return true;
+    while (capacity < count)
+        capacity *= 2;
+    heap = realloc(leases->heap, capacity * sizeof(struct reg_lease *));
     if (!heap)
         return false;
     leases->heap = heap;
@@ -64,17 +69,15 @@ static bool grow(struct reg_leases *leases)
     return true;
 }
 
-bool reg_lease_start(struct reg_leases *leases, struct reg_lease *lease,
+void reg_lease_start(struct reg_leases *leases, struct reg_lease *lease,
                      uint32_t ttl_s, uint64_t now_ns)
 {
-    if (leases->count == leases->capacity && !grow(leases))
-        return false;
+    assert(leases->count < leases->capacity);
     lease->ttl_s = ttl_s;
     lease->expires_ns = now_ns + ttl_s * ns_per_s;
     put(leases, leases->count, lease);
     leases->count++;
     sift_up(leases, leases->count - 1);
-    return true;
 }
 
 void reg_lease_renew(struct reg_leases *leases, struct reg_lease *lease,

@@ -32,8 +32,12 @@ struct reg_leases {
 /* An empty heap is `struct reg_leases leases = {0}`. Leases are not freed. */
 void reg_leases_release(struct reg_leases *leases);
 
-/* Starts a lease: it ends `ttl_s` seconds from now. false: out of memory. */
-bool reg_lease_start(struct reg_leases *leases, struct reg_lease *lease,
+/* Makes room for `count` leases in all. false: out of memory. */
+bool reg_leases_reserve(struct reg_leases *leases, size_t count);
+
+/* Starts a lease, for which there must be room: it ends `ttl_s` seconds from
+ * now. */
+void reg_lease_start(struct reg_leases *leases, struct reg_lease *lease,
                      uint32_t ttl_s, uint64_t now_ns);
 
 /* A running lease ends a full TTL from now. */

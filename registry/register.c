@@ -450,9 +450,9 @@ static bool settle_locked(struct registry *registry,
     reg_commit_submit(&registry->commit, &ticket);
     ok = reg_commit_wait(&registry->commit, &ticket, err);
     (void)pthread_mutex_lock(&registry->mu);
-    if (ok && !reg_go_live_locked(registry, instance))
-        ok = fail(err, ERR_OUT_OF_MEMORY, "no memory for a lease");
-    if (!ok)
+    if (ok)
+        reg_go_live_locked(registry, instance);
+    else
         reg_drop_locked(registry, instance);
     (void)pthread_cond_broadcast(&registry->changed);
     return ok;

@@ -80,8 +80,8 @@ uint64_t reg_owner_hash(const struct registry *registry, const char *app_name,
 struct reg_instance *reg_add_locked(struct registry *registry,
                                     struct reg_record *record, int pidfd);
 
-/* The pending instance becomes live: lease, death watch. false: no memory. */
-bool reg_go_live_locked(struct registry *registry,
+/* The pending instance becomes live: lease, death watch. */
+void reg_go_live_locked(struct registry *registry,
                         struct reg_instance *instance);
 
 /* Takes a pending instance back and frees it, its port and its record. */

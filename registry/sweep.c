@@ -25,8 +25,12 @@ struct reg_instance *reg_add_locked(struct registry *registry,
 {
     struct reg_instance *instance = calloc(1, sizeof *instance);
 
-    if (!instance)
+    /* room for its lease now: once it is durable, nothing may fail */
+    if (!instance ||
+        !reg_leases_reserve(&registry->leases, registry->by_caller.count + 1)) {
+        free(instance);
         return NULL;
+    }
     instance->record = record;
     instance->pidfd = pidfd;
     registry->by_port[record->port] = instance;
@@ -42,16 +46,15 @@ struct reg_instance *reg_add_locked(struct registry *registry,
     return instance;
 }
 
-bool reg_go_live_locked(struct registry *registry,
+void reg_go_live_locked(struct registry *registry,
                         struct reg_instance *instance)
 {
     const struct reg_record *record = instance->record;
     struct epoll_event event = {.events = EPOLLIN,
                                 .data = {.u64 = (uint64_t)record->port}};
 
-    if (!reg_lease_start(&registry->leases, &instance->lease, record->ttl_s,
-                         reg_now_ns(registry)))
-        return false;
+    reg_lease_start(&registry->leases, &instance->lease, record->ttl_s,
+                    reg_now_ns(registry));
     if (instance->pidfd >= 0)
         (void)epoll_ctl(registry->epoll_fd, EPOLL_CTL_ADD, instance->pidfd,
                         &event);
@@ -59,7 +62,6 @@ bool reg_go_live_locked(struct registry *registry,
     instance->live = true;
     registry->live_count++;
     reg_history_add(&registry->history, REG_EVENT_PUT, instance->record);
-    return true;
 }
 
 /* ---- going ---- */

@@ -13,13 +13,20 @@
 
 static const uint64_t second = 1000000000;
 
+static void begin(struct reg_leases *leases, struct reg_lease *lease,
+                  uint32_t ttl_s, uint64_t now_ns)
+{
+    assert_true(reg_leases_reserve(leases, leases->count + 1));
+    reg_lease_start(leases, lease, ttl_s, now_ns);
+}
+
 static void test_lease_ends_after_its_ttl_and_not_before(void **state)
 {
     struct reg_leases leases = {0};
     struct reg_lease lease = {0};
 
     (void)state;
-    assert_true(reg_lease_start(&leases, &lease, 90, 5 * second));
+    begin(&leases, &lease, 90, 5 * second);
     assert_null(reg_lease_due(&leases, 95 * second - 1));
     assert_ptr_equal(reg_lease_due(&leases, 95 * second), &lease);
     reg_lease_end(&leases, &lease);
@@ -33,7 +40,7 @@ static void test_lease_renewed_counts_from_the_beat(void **state)
     struct reg_lease lease = {0};
 
     (void)state;
-    assert_true(reg_lease_start(&leases, &lease, 10, 0));
+    begin(&leases, &lease, 10, 0);
     reg_lease_renew(&leases, &lease, 9 * second);
     assert_null(reg_lease_due(&leases, 19 * second - 1));
     assert_non_null(reg_lease_due(&leases, 19 * second));
@@ -46,7 +53,7 @@ static void test_lease_that_ended_is_not_renewed(void **state)
     struct reg_lease lease = {0};
 
     (void)state;
-    assert_true(reg_lease_start(&leases, &lease, 10, 0));
+    begin(&leases, &lease, 10, 0);
     reg_lease_end(&leases, &lease);
     reg_lease_end(&leases, &lease);
     reg_lease_renew(&leases, &lease, second);
@@ -60,9 +67,9 @@ static void test_lease_renew_all_gives_each_its_own_term(void **state)
     struct reg_lease leased[3] = {0};
 
     (void)state;
-    assert_true(reg_lease_start(&leases, &leased[0], 300, 0));
-    assert_true(reg_lease_start(&leases, &leased[1], 3, 0));
-    assert_true(reg_lease_start(&leases, &leased[2], 90, 0));
+    begin(&leases, &leased[0], 300, 0);
+    begin(&leases, &leased[1], 3, 0);
+    begin(&leases, &leased[2], 90, 0);
     reg_leases_renew_all(&leases, 1000 * second);
     assert_null(reg_lease_due(&leases, 1003 * second - 1));
     assert_ptr_equal(reg_lease_due(&leases, 1003 * second), &leased[1]);
@@ -88,8 +95,7 @@ static void test_lease_heap_agrees_with_a_linear_search(void **state)
 
         now_ns += (uint64_t)(rand() % 1000) * 1000000;
         if (lease->slot == 0)
-            assert_true(reg_lease_start(&leases, lease,
-                                        (uint32_t)(3 + rand() % 298), now_ns));
+            begin(&leases, lease, (uint32_t)(3 + rand() % 298), now_ns);
         else if (rand() % 2)
             reg_lease_renew(&leases, lease, now_ns);
         else

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -628,6 +629,57 @@ static void test_registry_forgets_who_died_while_it_was_down(void **state)
     arena_release(&arena);
 }
 
+/* The disk is full, as far as this process is concerned. */
+static void fill_disk(bool is_full)
+{
+    struct rlimit limit;
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = is_full ? 1 : RLIM_INFINITY;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_registry_full_disk_acknowledges_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct reg_request request = ask("m"), other = ask("other");
+    struct reg_answer answer = must_register(bench, &request);
+
+    fill_disk(true);
+    assert_int_equal(refused(bench, &other), ERR_STORE_UNAVAILABLE);
+    assert_int_equal(leave(bench, answer.port, answer.id),
+                     ERR_STORE_UNAVAILABLE);
+    assert_int_equal(beat(bench, answer.port, answer.id, 0), ERR_NONE);
+    fill_disk(false);
+    assert_int_equal(registry_count(bench->registry), 1);
+    /* the port of the refused one is free again */
+    assert_int_equal(must_register(bench, &other).port, answer.port + 1);
+    restart(bench);
+    assert_int_equal(registry_count(bench->registry), 2);
+}
+
+static void test_registry_full_disk_forgets_no_death(void **state)
+{
+    struct bench *bench = *state;
+    struct reg_request request = ask("m");
+
+    request.host = "192.0.2.7"; /* after a restart only the store knows */
+    request.host_is_local = false;
+    (void)must_register(bench, &request);
+    bench->now_ns += 90 * second;
+    fill_disk(true);
+    log_set_level((enum log_level) - 1); /* it complains, rightly */
+    registry_tick(bench->registry);
+    registry_tick(bench->registry);
+    log_set_level(LOG_ERROR);
+    fill_disk(false);
+    assert_int_equal(registry_count(bench->registry), 0);
+    registry_tick(bench->registry);
+    restart(bench);
+    assert_int_equal(registry_count(bench->registry), 0);
+}
+
 /* What a registry of an earlier run has left in the store. */
 static void leave_record(struct bench *bench, uint64_t start_ticks,
                          const char *boot_id)
@@ -899,6 +951,8 @@ int main(void)
         REGISTRY_TEST(test_registry_death_of_a_process_ends_its_registration),
         REGISTRY_TEST(test_registry_thread_notices_a_death_within_a_second),
         REGISTRY_TEST(test_registry_forgets_who_died_while_it_was_down),
+        REGISTRY_TEST(test_registry_full_disk_acknowledges_nothing),
+        REGISTRY_TEST(test_registry_full_disk_forgets_no_death),
         REGISTRY_TEST(test_registry_pid_of_another_start_or_boot_is_not_it),
         REGISTRY_TEST(test_registry_list_is_sorted_and_resolve_finds_a_model),
         REGISTRY_TEST(test_registry_events_have_no_gap_and_no_duplicate),
