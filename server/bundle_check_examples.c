@@ -135,6 +135,25 @@ static void check_output_keys(const struct place *place, const char *key,
             check_output_name(place, key, map->entries[i].key);
 }
 
+/* Lengths and norms are those of arrays. */
+static void check_arrays(const struct place *place, const char *key,
+                         const struct doc_node *map)
+{
+    check_output_keys(place, key, map);
+    for (size_t i = 0; i < doc_count(map); i++) {
+        const struct bundle_output *output =
+            bundle_find_output(place->check->bundle, map->entries[i].key);
+
+        if (output && output->type != BUNDLE_FLOATS &&
+            output->type != BUNDLE_STRINGS)
+            bundle_fault(
+                place->check, BUNDLE_MODELSERVICE,
+                bundle_where(place->check, "%s/expect/%s", place->pointer, key),
+                "output '%s' is %s, no array", output->name,
+                bundle_type_name(output->type));
+    }
+}
+
 static void check_value_types(const struct place *place)
 {
     const struct doc_node *values = place->example->expect.values;
@@ -188,8 +207,8 @@ static void check_expect(const struct place *place)
     for (size_t i = 0; i < expect->finite.count; i++)
         check_output_name(place, "finite", expect->finite.items[i]);
     check_output_keys(place, "values", expect->values);
-    check_output_keys(place, "length", expect->length);
-    check_output_keys(place, "norm", expect->norm);
+    check_arrays(place, "length", expect->length);
+    check_arrays(place, "norm", expect->norm);
     check_value_types(place);
     if (expect->cosine_to[0] &&
         !has_example(place->check->bundle, expect->cosine_to))

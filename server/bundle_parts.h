@@ -130,7 +130,8 @@ struct bundle_expect {
     struct bundle_strings finite;  /* results that are finite numbers */
     const struct doc_node *values; /* map of result to number or text */
     const struct doc_node *length; /* map of array result to elements */
-    const struct doc_node *norm;   /* map of array result to its norm */
+    const struct doc_node *norm;   /* map of array result to its norm; its key
+                                      `tolerance` is no result */
     double tolerance;              /* of numbers and norms */
     const char *cosine_to;         /* name of another example; "" = none */
     double cosine_min;

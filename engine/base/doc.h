@@ -80,6 +80,10 @@ void doc_fault(struct doc_report *report, const char *rule, const char *file,
                const struct doc_node *node, const char *pointer,
                const char *format, ...) __attribute__((format(printf, 6, 7)));
 
+/* Sorts the rows by line and column within their file; files keep the order of
+ * their first rows. */
+void doc_report_sort(struct doc_report *report);
+
 /* "file:line:col: error: message [RULE] at /pointer (hint)" per row. Control
  * bytes come out as '?'. */
 void doc_report_print(const struct doc_report *report, struct buf *out);

@@ -77,6 +77,48 @@ void doc_fault(struct doc_report *report, const char *rule, const char *file,
                                                .message = message});
 }
 
+/* Which file of the report it is, counted by first rows. */
+static size_t file_rank(const struct doc_report *report, const char *file)
+{
+    size_t rank = 0;
+
+    while (strcmp(report->issues[rank].file, file) != 0)
+        rank++;
+    return rank;
+}
+
+static bool is_before(const struct doc_issue *a, size_t a_rank,
+                      const struct doc_issue *b, size_t b_rank)
+{
+    if (a_rank != b_rank)
+        return a_rank < b_rank;
+    if (a->line != b->line)
+        return a->line < b->line;
+    return a->col < b->col;
+}
+
+/* By insertion: stable, and there are at most 1,000 rows. */
+void doc_report_sort(struct doc_report *report)
+{
+    struct doc_issue *rows = report->issues;
+    size_t ranks[ROWS_MAX];
+
+    for (size_t i = 0; i < report->count; i++)
+        ranks[i] = file_rank(report, rows[i].file);
+    for (size_t i = 1; i < report->count; i++) {
+        struct doc_issue row = rows[i];
+        size_t rank = ranks[i], to = i;
+
+        for (; to > 0 && is_before(&row, rank, &rows[to - 1], ranks[to - 1]);
+             to--) {
+            rows[to] = rows[to - 1];
+            ranks[to] = ranks[to - 1];
+        }
+        rows[to] = row;
+        ranks[to] = rank;
+    }
+}
+
 /* A document can put anything into a message; a terminal must not obey it. */
 static void append_visible(struct buf *out, const char *text)
 {

@@ -2,7 +2,7 @@
  * specserve validate PATH...: checks documents and bundles without serving.
  *
  * A folder is a bundle; a file is one document of any kind. All findings come
- * out, sorted by path as given. Exit: 0 no errors (warnings do not count), 1
+ * out, sorted by place. Exit: 0 no errors (warnings do not count), 1
  * errors, 2 usage, or a path that cannot be opened.
  */
 #include <jansson.h>
@@ -144,6 +144,7 @@ int command_validate(int argc, char **argv)
     doc_report_init(&report, &arena);
     for (int i = 0; i < options.path_count; i++)
         opened = check_path(options.paths[i], &report) && opened;
+    doc_report_sort(&report);
     if (options.json)
         printed = print_json(&report, options.path_count);
     else

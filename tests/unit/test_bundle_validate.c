@@ -1,6 +1,7 @@
 /*
  * specserve validate: exit codes and both output formats.
  */
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,45 @@ static void test_valid_paths_exit_0(void **state)
     free(out);
 }
 
+static void test_findings_come_in_the_order_of_the_lines(void **state)
+{
+    char path[] = "/tmp/specserve-order-XXXXXX";
+    char *arguments[] = {path};
+    char *out, *late, *early;
+    int file = mkstemp(path);
+    /* the loader refuses line 4 before the schema sees line 2 */
+    static const char text[] = "apiVersion: specserve/v1alpha1\nkin: x\n"
+                               "kind: BehaviorSpec\nspec: &a {}\n";
+
+    (void)state;
+    assert_int_equal(write(file, text, sizeof text - 1), sizeof text - 1);
+    (void)close(file);
+    assert_int_equal(run(1, arguments, &out), EXIT_WRONG);
+    early = strstr(out, ":2:1: error: unknown key 'kin'");
+    late = strstr(out, ":4:7: error: anchors are not supported");
+    assert_true(early && late && early < late);
+    assert_int_equal(unlink(path), 0);
+    free(out);
+}
+
+/* What is shipped in models/ is what this program takes, without a warning. */
+static void test_shipped_bundles_are_valid(void **state)
+{
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob("models/*/*.modelservice.yaml", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char *dir = found.gl_pathv[i], *out;
+
+        *strrchr(dir, '/') = '\0';
+        assert_int_equal(run(1, &dir, &out), EXIT_OK);
+        assert_string_equal(out, "1 checked, 0 errors, 0 warnings\n");
+        free(out);
+    }
+    globfree(&found);
+}
+
 static void test_errors_exit_1_and_name_their_place(void **state)
 {
     char *arguments[] = {bad, good};
@@ -80,7 +120,7 @@ static void test_json_is_one_document(void **state)
     assert_non_null(root);
     assert_true(json_is_false(json_object_get(root, "valid")));
     assert_int_equal(json_integer_value(json_object_get(root, "checked")), 1);
-    issue = json_array_get(json_object_get(root, "issues"), 0);
+    issue = json_array_get(json_object_get(root, "issues"), 1);
     assert_int_equal(json_integer_value(json_object_get(issue, "line")), 5);
     assert_int_equal(json_integer_value(json_object_get(issue, "column")), 3);
     assert_string_equal(json_string_value(json_object_get(issue, "pointer")),
@@ -136,6 +176,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_paths_exit_0),
+        cmocka_unit_test(test_findings_come_in_the_order_of_the_lines),
+        cmocka_unit_test(test_shipped_bundles_are_valid),
         cmocka_unit_test(test_errors_exit_1_and_name_their_place),
         cmocka_unit_test(test_json_is_one_document),
         cmocka_unit_test(test_usage_and_missing_paths_exit_2),
