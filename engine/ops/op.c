@@ -28,18 +28,19 @@ const struct op_row *op_row_at(size_t i)
     return &rows[i];
 }
 
-int64_t op_newest_version(const char *domain)
-{
-    static const struct {
-        const char *domain;
-        int64_t newest;
-    } domains[] = {{"", 27}, {"ai.onnx.ml", 5}};
+/* Opset versions of a domain that the rows are right for. */
+static const struct op_domain {
+    const char *name;
+    int64_t oldest, newest;
+} domains[] = {{"", 7, 27}, {"ai.onnx.ml", 1, 5}};
 
+static bool version_is_known(const char *domain, int64_t version)
+{
     for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++) {
-        if (strcmp(domain, domains[i].domain) == 0)
-            return domains[i].newest;
+        if (strcmp(domain, domains[i].name) == 0)
+            return version >= domains[i].oldest && version <= domains[i].newest;
     }
-    return 0;
+    return false;
 }
 
 static bool row_is(const struct op_row *row, const char *domain,
@@ -54,7 +55,7 @@ const struct op_row *op_find(const char *domain, const char *name,
     const struct op_row *best = NULL;
 
     *count = 0;
-    if (version > op_newest_version(domain))
+    if (!version_is_known(domain, version))
         return NULL;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const struct op_row *row = &rows[i];

@@ -90,14 +90,11 @@ struct op_node {
 
 /*
  * The rows of an operator for one opset version: those with the largest
- * `since` that is not above it. NULL, *count = 0: there are none.
+ * `since` that is not above it. NULL, *count = 0: there are none, or the domain
+ * or its version (below 7, or newer than this engine) is not known.
  */
 const struct op_row *op_find(const char *domain, const char *name,
                              int64_t version, size_t *count);
-
-/* The newest opset version of the domain that this engine knows; 0 = the
- * domain is not known. */
-int64_t op_newest_version(const char *domain);
 
 /* How many rows ops.def has, and row i; for tests and docs. */
 size_t op_row_count(void);

@@ -1,5 +1,28 @@
 # The engine: unit tests, operators against ONNX's own cases, whole models.
+unit_test(engine SOURCES unit/test_engine.c LIBS engine)
+
 add_executable(engine_check unit/engine_check.c
   ${PROJECT_SOURCE_DIR}/server/commands/check.c)
 target_include_directories(engine_check PRIVATE ${PROJECT_SOURCE_DIR}/server)
 target_link_libraries(engine_check PRIVATE engine)
+
+file(GLOB op_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true
+     ${CMAKE_CURRENT_SOURCE_DIR}/ops/*)
+foreach(folder ${op_folders})
+  get_filename_component(op ${folder} NAME)
+  if(IS_DIRECTORY ${folder})
+    add_test(NAME ops.${op} COMMAND engine_check ${folder})
+  endif()
+endforeach()
+add_test(NAME ops.models
+         COMMAND engine_check ${CMAKE_CURRENT_SOURCE_DIR}/data/models)
+
+add_executable(bench_engine bench/bench_engine.c)
+target_link_libraries(bench_engine PRIVATE engine)
+add_test(NAME ops.bench_runs
+         COMMAND bench_engine
+                 ${CMAKE_CURRENT_SOURCE_DIR}/data/models/torch_mlp/model.onnx
+                 ${CMAKE_CURRENT_SOURCE_DIR}/data/models/torch_mlp/test_data_set_0
+                 0.05)
+
+fuzz_test(onnx SOURCES fuzz/fuzz_onnx.c LIBS engine)
