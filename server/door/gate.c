@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 enum {
@@ -29,6 +30,8 @@ enum {
     TLS_HANDSHAKE = 0x16
 };
 
+#define LOG_EVERY_NS UINT64_C(1000000000)
+
 /* Keys of the epoll set that are no connection's. */
 #define KEY_LISTENER UINT64_MAX
 #define KEY_STOP     (UINT64_MAX - 1)
@@ -38,6 +41,8 @@ struct gate {
     struct conn_table *table;
     int listener, epoll, stop, reserve; /* reserve: see shed() */
     int port;
+    uint64_t lost_noted_ns; /* when the log last heard of lost connections */
+    unsigned lost;          /* since then */
     pthread_t thread;
     bool started;
 };
@@ -128,11 +133,26 @@ static void sniff(struct gate *gate, struct conn *conn, bool ended)
 
 /* ---- accepting ---- */
 
+/* At most one line per second, however many connections are turned away. */
+static void note_lost(struct gate *gate, const char *reason)
+{
+    uint64_t now = clock_now_ns();
+
+    gate->lost++;
+    if (now - gate->lost_noted_ns < LOG_EVERY_NS)
+        return;
+    log_event(LOG_WARN, "connections_lost", "count=%u reason=%s port=%d",
+              gate->lost, reason, gate->port);
+    gate->lost = 0;
+    gate->lost_noted_ns = now;
+}
+
 /*
  * Out of descriptors: the waiting connection would make epoll report the
  * listener for ever. Give up the reserved one, accept, close, take it again.
+ * False when nobody waited.
  */
-static void shed(struct gate *gate)
+static bool shed(struct gate *gate)
 {
     int fd;
 
@@ -141,8 +161,9 @@ static void shed(struct gate *gate)
     if (fd >= 0)
         (void)close(fd);
     gate->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    log_event(LOG_WARN, "connection_shed", "reason=descriptors port=%d",
-              gate->port);
+    if (fd >= 0)
+        note_lost(gate, "descriptors");
+    return fd >= 0;
 }
 
 static void welcome(struct gate *gate, int fd, const union conn_address *from)
@@ -150,8 +171,7 @@ static void welcome(struct gate *gate, int fd, const union conn_address *from)
     struct conn *conn = conn_take(gate->table, fd, from);
 
     if (!conn) {
-        log_event(LOG_WARN, "connection_refused", "reason=cap port=%d",
-                  gate->port);
+        note_lost(gate, "cap");
         (void)close(fd);
     } else if (!watch(gate, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP,
                       conn->key)) {
@@ -171,10 +191,8 @@ static bool accept_one(struct gate *gate)
         welcome(gate, fd, &from);
         return true;
     }
-    if (errno == EMFILE || errno == ENFILE) {
-        shed(gate);
-        return true;
-    }
+    if (errno == EMFILE || errno == ENFILE)
+        return shed(gate);
     /* others than these are errors of the one connection */
     return errno != EAGAIN && errno != EBADF && errno != EINVAL &&
            errno != ENOBUFS && errno != ENOMEM;

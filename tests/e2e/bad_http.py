@@ -438,7 +438,7 @@ def run_all(address, only):
 
 def run_started(program, only):
     process = subprocess.Popen([program, "0"], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True)
+                               text=True)
     try:
         port = int(process.stdout.readline().split()[1])
         good = run_all(("127.0.0.1", port), only)
