@@ -48,7 +48,8 @@ static void put_handler(const struct cg_api *api, const struct cg_op *op,
     if (!op->failer || !op->reply)
         return;
     open = cg_text(out->ir, "void %s(", op->failer);
-    buf_printf(to, "\n/* The reply of a failed %s: REST only. */\n", op->name);
+    buf_printf(to, "\n/* The answer of a failed %s; see op_failure. */\n",
+               op->name);
     buf_printf(to, "%sstruct srv_call *call, const struct error *err", open);
     put_parameter(open, "", op->reply, "reply", to);
     buf_string(to, ");\n");

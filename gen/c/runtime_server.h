@@ -20,7 +20,7 @@ bool handle_health(struct srv_call *call,
                    struct runtime_health_response *reply,
                    struct error *err);
 
-/* The reply of a failed health: REST only. */
+/* The answer of a failed health; see op_failure. */
 void fail_health(struct srv_call *call, const struct error *err,
                  struct runtime_health_response *reply);
 
@@ -51,7 +51,7 @@ bool handle_predict(struct srv_call *call,
                     struct runtime_predict_response *reply,
                     struct error *err);
 
-/* The reply of a failed predict: REST only. */
+/* The answer of a failed predict; see op_failure. */
 void fail_predict(struct srv_call *call, const struct error *err,
                   struct runtime_predict_response *reply);
 

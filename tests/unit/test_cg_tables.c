@@ -101,6 +101,17 @@ static void check_field(const struct msg_field *field,
         check_values(field, wire->descriptor);
 }
 
+static const ProtobufCFieldDescriptor *wire_of(const struct msg_def *def,
+                                               const struct msg_field *field)
+{
+    const ProtobufCFieldDescriptor *wire =
+        protobuf_c_message_descriptor_get_field(def->descriptor, field->number);
+
+    if (!wire)
+        fail_msg("%s: no field %u on the wire", def->name, field->number);
+    return wire;
+}
+
 static void check_message(const struct msg_def *def, int depth)
 {
     const ProtobufCMessageDescriptor *descriptor = def->descriptor;
@@ -108,20 +119,13 @@ static void check_message(const struct msg_def *def, int depth)
     if (depth > 8) /* messages may contain themselves */
         return;
     assert_int_equal(def->size, descriptor->sizeof_message);
-    if (!def->fields)
-        return;
-    assert_int_equal(def->field_count, descriptor->n_fields);
+    if (def->fields)
+        assert_int_equal(def->field_count, descriptor->n_fields);
     for (size_t i = 0; i < def->field_count; i++) {
-        const ProtobufCFieldDescriptor *wire =
-            protobuf_c_message_descriptor_get_field(descriptor,
-                                                    def->fields[i].number);
+        const ProtobufCFieldDescriptor *wire = wire_of(def, &def->fields[i]);
 
-        if (!wire) {
-            fail_msg("%s: no field %u on the wire", def->name,
-                     def->fields[i].number);
-            return;
-        }
-        check_field(&def->fields[i], wire, depth);
+        if (wire)
+            check_field(&def->fields[i], wire, depth);
     }
 }
 

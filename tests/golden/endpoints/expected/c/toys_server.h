@@ -20,7 +20,7 @@ bool handle_toys_make(struct srv_call *call,
                       struct toys_toy *reply,
                       struct error *err);
 
-/* The reply of a failed make: REST only. */
+/* The answer of a failed make; see op_failure. */
 void fail_toys_make(struct srv_call *call, const struct error *err,
                     struct toys_toy *reply);
 
