@@ -1,6 +1,6 @@
 /*
- * State: the inside of the registry, shared by registry.c, register.c and
- * sweep.c; nobody else includes it.
+ * State: the inside of the registry, shared by registry.c, request.c,
+ * register.c, read.c and sweep.c; nobody else includes it.
  *
  * An instance is pending from the moment its port is taken until its record
  * is durable; pending instances hold their place but no reader sees them.
@@ -74,6 +74,21 @@ uint64_t reg_text_hash(const struct registry *registry, const char *text);
 /* Who owns a port, for ports.h: app and model. */
 uint64_t reg_owner_hash(const struct registry *registry, const char *app_name,
                         const char *model_name);
+
+/* The fields of a request are as registry.h wants them. ERR_VALIDATION_ERROR. */
+bool reg_check_request(const struct reg_request *request, struct error *err);
+
+/* The version of a client is known to be older than 1.2. */
+bool reg_is_before_1_2(const char *version);
+
+/*
+ * Finds the process that the request names, if it is one of this host; the
+ * caller closes it. ERR_VALIDATION_ERROR, ERR_PERMISSION_DENIED,
+ * ERR_OVERLOADED as registry_register().
+ */
+bool reg_identify(const struct registry *registry,
+                  const struct reg_request *request,
+                  struct reg_process *process, struct error *err);
 
 /* Adds a pending instance for the record (takes its reference) and the pidfd.
  * Its port must be held. NULL: out of memory, nothing is taken. */

@@ -16,7 +16,7 @@
 #include "log.h"
 #include "state.h"
 
-enum { TICK_MS = 200, STOPPED_MS = 5000, DEATHS_PER_ROUND = 64 };
+enum { TICK_MS = 200, STOPPED_MS = 5000, DEATHS_AT_ONCE = 64 };
 
 /* ---- coming ---- */
 
@@ -224,17 +224,28 @@ void reg_flush_ended(struct registry *registry)
 
 /* ---- the thread ---- */
 
-/* One round: waits up to `timeout_ms` for a death. */
+/* Buries who died; waits up to `timeout_ms` for the first. */
+static void bury_the_dead(struct registry *registry, int timeout_ms)
+{
+    struct epoll_event events[DEATHS_AT_ONCE];
+    int count;
+
+    do {
+        count =
+            epoll_wait(registry->epoll_fd, events, DEATHS_AT_ONCE, timeout_ms);
+        (void)pthread_mutex_lock(&registry->mu);
+        for (int i = 0; i < count; i++)
+            if (events[i].data.u64 > 0)
+                bury_locked(registry, (int)events[i].data.u64);
+        (void)pthread_mutex_unlock(&registry->mu);
+        timeout_ms = 0;
+    } while (count == DEATHS_AT_ONCE);
+}
+
 static void run_round(struct registry *registry, int timeout_ms)
 {
-    struct epoll_event events[DEATHS_PER_ROUND];
-    int count =
-        epoll_wait(registry->epoll_fd, events, DEATHS_PER_ROUND, timeout_ms);
-
+    bury_the_dead(registry, timeout_ms);
     (void)pthread_mutex_lock(&registry->mu);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.u64 > 0)
-            bury_locked(registry, (int)events[i].data.u64);
     reg_expire_locked(registry);
     (void)pthread_mutex_unlock(&registry->mu);
     reg_flush_ended(registry);
