@@ -141,10 +141,10 @@ static void write_peer(struct conn *conn)
 static struct conn_host **bucket_of(struct conn_table *table,
                                     const unsigned char address[ADDRESS_SIZE])
 {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    uint64_t hash = 14695981039346656037U; /* FNV-1a */
 
     for (size_t i = 0; i < ADDRESS_SIZE; i++)
-        hash = (hash ^ address[i]) * 1099511628211u;
+        hash = (hash ^ address[i]) * 1099511628211U;
     return &table->buckets[(hash >> 20) & (table->bucket_count - 1)];
 }
 

@@ -24,8 +24,9 @@
 
 enum {
     /* Holds the largest head that passes the guard, its parsed fields and the
-     * answer's head; the library clears it after each request. */
-    CONNECTION_MEMORY = 32768,
+     * answer's head. The library clears it after each request, so it should
+     * not be larger; above 32 KiB it is mapped and goes back to the system. */
+    CONNECTION_MEMORY = 36864,
     ARENA_EXTRA = 64 << 20, /* per request, beside a multiple of its body */
     ARENA_PER_BODY = 8,
     KEPT_BYTES = 65536, /* a reused buffer may keep this much */
@@ -326,19 +327,26 @@ static bool add_text(struct MHD_Response *response, const char *name,
     return !value || MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+static bool add_retry_after(struct MHD_Response *response, uint32_t seconds)
+{
+    char value[16];
+
+    if (seconds == 0)
+        return true;
+    (void)snprintf(value, sizeof value, "%u", seconds);
+    return add_text(response, MHD_HTTP_HEADER_RETRY_AFTER, value);
+}
+
 static bool add_headers(const struct rest_request *request,
                         struct MHD_Response *response)
 {
     const struct srv_call *call = &request->call;
     bool last =
         atomic_load_explicit(&request->rest->leaving, memory_order_relaxed);
-    char seconds[16];
 
-    (void)snprintf(seconds, sizeof seconds, "%u", call->retry_after_s);
     return add_text(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                     call->content_type) &&
-           add_text(response, MHD_HTTP_HEADER_RETRY_AFTER,
-                    call->retry_after_s ? seconds : NULL) &&
+           add_retry_after(response, call->retry_after_s) &&
            add_text(response, MHD_HTTP_HEADER_ALLOW, request->match.allow) &&
            add_text(response, MHD_HTTP_HEADER_CONNECTION,
                     last ? "close" : NULL);
@@ -367,6 +375,7 @@ static enum MHD_Result answer(struct rest_request *request)
 
 /* Head complete (first call), body bytes, body complete, and once more when
  * the connection was resumed. */
+/* NOLINTNEXTLINE(readability-function-size): the library's signature */
 static enum MHD_Result take(void *context, struct MHD_Connection *connection,
                             const char *url, const char *verb,
                             const char *version, const char *bytes,
