@@ -212,7 +212,34 @@ def kekule_rows(rows, tokenizer):
     return result
 
 
-def measured(rows, ensemble, members, run, session, tokenizer):
+def band_of(row, value, scope):
+    """What the server says of a row; None if it declines it."""
+    elements = elements_of(row["smiles"])
+    tokens, logs = scope["tokens"], scope["logS"]
+    if not elements <= set(scope["elements"]):
+        return None
+    if (
+        set(row["smiles"]) - set(scope["characters"])
+        or not tokens["min"] <= len(row["ids"]) <= tokens["max"]
+        or not logs["min"] <= value <= logs["max"]
+    ):
+        return "unreliable"
+    return "extrapolated" if elements & set(scope["rare_elements"]) else "trained"
+
+
+def by_band(rows, guess, scope):
+    """Figures of the rows that the server marks alike, and how many it
+    declines for their elements."""
+    bands = [band_of(row, mid, scope) for row, mid in zip(rows, guess[:, 1])]
+    result = {}
+    for name in ("trained", "extrapolated", "unreliable"):
+        chosen = numpy.array([band == name for band in bands])
+        if chosen.sum() > 1:
+            result[name] = figures(guess[chosen], truth_of(rows)[chosen])
+    return result, bands.count(None)
+
+
+def measured(rows, ensemble, members, run, session, tokenizer, scope):
     """Figures of every part, of each member alone, and of other spellings."""
     result = {}
     for name in ("train", "valid", "test"):
@@ -221,6 +248,9 @@ def measured(rows, ensemble, members, run, session, tokenizer):
         result[name] = figures(guess, truth_of(part))
     test = [r for r in part_of(rows, "test") if len(r["ids"]) <= data.SERVED_TOKENS]
     lists = [row["ids"] for row in test]
+    result["test_by_band"], result["test_declined_elements"] = by_band(
+        test, predict(session, lists), scope
+    )
     result["members_alone"] = [
         figures(
             predict(
@@ -239,7 +269,7 @@ def measured(rows, ensemble, members, run, session, tokenizer):
     result["test_as_kekule"] = figures(
         predict(session, [row["ids"] for row in kekule]), truth_of(kekule)
     )
-    result["test_declined"] = len(part_of(rows, "test")) - len(test)
+    result["test_declined_length"] = len(part_of(rows, "test")) - len(test)
     return result
 
 
@@ -286,7 +316,7 @@ def main():
     def session(ids, mask):
         return ort.run(["y"], {"input_ids": ids, "attention_mask": mask})[0]
 
-    train = [row for row in part_of(rows, "train") if row["fits"]]
+    scope = scope_of([row for row in part_of(rows, "train") if row["fits"]])
     report = {
         "model": {
             "bytes": size,
@@ -308,8 +338,10 @@ def main():
         },
         "interval": {"level": LEVEL, "widen": round(widen, 4)},
         "export": check_export(session, ensemble, rows),
-        "scope": scope_of(train),
-        "measured": measured(rows, ensemble, members, runs[0], session, tokenizer),
+        "scope": scope,
+        "measured": measured(
+            rows, ensemble, members, runs[0], session, tokenizer, scope
+        ),
         "scaffold_split": scaffold_figures(args.scaffold, rows),
     }
 
