@@ -316,13 +316,14 @@ static bool make_key(struct eng_run *run, const struct eng_tensor *inputs,
         return fail(err, ERR_VALIDATION_ERROR,
                     "shapes depend on %zu elements of the inputs, limit %d",
                     count, ELEMENT_WORDS_MAX);
-    if (count > run->key_room) {
-        int64_t *words = realloc(run->key.words, count * sizeof *words);
+    /* A model without inputs has an empty key, not a missing one. */
+    if (count + 1 > run->key_room) {
+        int64_t *words = realloc(run->key.words, (count + 1) * sizeof *words);
 
         if (!words)
             return fail(err, ERR_OUT_OF_MEMORY, "no memory for a run");
         run->key.words = words;
-        run->key_room = count;
+        run->key_room = count + 1;
     }
     run->key.count = 0;
     for (size_t i = 0; i < graph->input_count; i++) {

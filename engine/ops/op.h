@@ -91,7 +91,7 @@ struct op_node {
 /*
  * The rows of an operator for one opset version: those with the largest
  * `since` that is not above it. NULL, *count = 0: there are none, or the domain
- * or its version (below 7, or newer than this engine) is not known.
+ * is unknown or its version newer than this engine.
  */
 const struct op_row *op_find(const char *domain, const char *name,
                              int64_t version, size_t *count);

@@ -1,9 +1,11 @@
 /*
  * bench_engine: median milliseconds of a model in process, one thread.
  *
- *   bench_engine MODEL.onnx TEST_DATA_SET [SECONDS]
+ *   bench_engine MODEL.onnx TEST_DATA_SET|LENGTH [SECONDS]
  *
- * Prints the median, the 95th percentile and the number of runs.
+ * The inputs are those of a test_data_set_N folder, or made up: the first open
+ * dimension is 1, the others are LENGTH. Prints the median, the 95th percentile
+ * and the number of runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,38 @@ static bool read_inputs(const struct eng_model *model, const char *folder,
         (void)snprintf(path, sizeof path, "%s/input_%zu.pb", folder, i);
         if (!eng_tensor_read(path, arena, &inputs[i], err))
             return false;
+    }
+    return true;
+}
+
+/* Small whole numbers: valid as token ids, as masks and as features. */
+static void fill(struct eng_tensor *tensor, size_t size)
+{
+    for (size_t i = 0; i < size / eng_dtype_size(tensor->dtype); i++) {
+        if (tensor->dtype == ENG_F32)
+            ((float *)tensor->data)[i] = (float)(1 + i % 7);
+        else if (tensor->dtype == ENG_I64)
+            ((int64_t *)tensor->data)[i] = (int64_t)(1 + i % 7);
+    }
+}
+
+static bool make_inputs(const struct eng_model *model, int64_t length,
+                        struct arena *arena, struct eng_tensor *inputs,
+                        struct error *err)
+{
+    for (size_t i = 0; i < eng_model_input_count(model); i++) {
+        const struct eng_port *port = eng_model_input(model, i);
+        struct eng_tensor *in = &inputs[i];
+        size_t size;
+
+        *in = (struct eng_tensor){.dtype = port->dtype, .rank = port->rank};
+        for (int d = 0; d < port->rank; d++)
+            in->dims[d] = port->dims[d] >= 0 ? port->dims[d] : d ? length : 1;
+        size = eng_tensor_size(in);
+        in->data = size == SIZE_MAX ? NULL : arena_zalloc(arena, 1, size);
+        if (!in->data)
+            return fail(err, ERR_OUT_OF_MEMORY, "no memory for the inputs");
+        fill(in, size);
     }
     return true;
 }
@@ -71,7 +105,8 @@ int main(int argc, char **argv)
     bool ok = false;
 
     if (argc < 3) {
-        (void)fputs("usage: bench_engine MODEL.onnx TEST_DATA_SET [SECONDS]\n",
+        (void)fputs("usage: bench_engine MODEL.onnx TEST_DATA_SET|LENGTH "
+                    "[SECONDS]\n",
                     stderr);
         return 2;
     }
@@ -80,7 +115,9 @@ int main(int argc, char **argv)
     if (model && eng_model_input_count(model) <= INPUTS_MAX &&
         eng_model_output_count(model) <= INPUTS_MAX)
         run = eng_run_new(model, &err);
-    if (run && read_inputs(model, argv[2], &arena, inputs, &err))
+    if (run && (atoi(argv[2]) > 0
+                    ? make_inputs(model, atoi(argv[2]), &arena, inputs, &err)
+                    : read_inputs(model, argv[2], &arena, inputs, &err)))
         ok = measure(run, inputs, argc > 3 ? atof(argv[3]) : 2, &err);
     if (!ok)
         (void)fprintf(stderr, "bench_engine: %s\n", err.msg);
