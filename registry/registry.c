@@ -203,14 +203,12 @@ static void forget_the_dead(struct registry *registry)
 
 static bool load(struct registry *registry, struct error *err)
 {
-    uint64_t base;
-
     if (!reg_boot_id(registry->boot_id, err) ||
         !reg_store_open(&registry->store, registry->options.store, err))
         return false;
-    base = registry->store.generation << 32;
-    registry->last_epoch = base;
-    if (!reg_history_init(&registry->history, registry->options.history, base))
+    registry->last_epoch = registry->store.base;
+    if (!reg_history_init(&registry->history, registry->options.history,
+                          registry->store.base))
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the history");
     if (!registry->store.ops->load(registry->store.state, take_up, registry,
                                    err))

@@ -28,7 +28,7 @@ bool reg_store_open(struct reg_store *store, const char *spec,
             strncmp(ops->name, spec, length) != 0)
             continue;
         *store = (struct reg_store){.ops = ops};
-        return ops->open(location, &store->state, &store->generation, err);
+        return ops->open(location, &store->state, &store->base, err);
     }
     return fail(err, ERR_USAGE, "'%s' is not a store", spec);
 }

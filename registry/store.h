@@ -2,9 +2,9 @@
  * Store: where registrations survive the registry.
  *
  * A store keeps at most one record per port and applies changes in batches,
- * all or nothing. It also counts how often it was opened: this generation is
- * the upper half of every epoch, which is how epochs rise over restarts
- * without a write per registration.
+ * all or nothing. It also says where epochs and revisions of this run start:
+ * above all those of earlier runs, which is how they rise over restarts
+ * without a write for each.
  *
  * To add one: a file in stores/ that defines `reg_store_<name>` and a row in
  * stores.def; the one store test runs on every row.
@@ -41,11 +41,12 @@ struct reg_store_ops {
     bool durable; /* what apply() wrote is there after a crash */
 
     /*
-     * Opens `location` for this process alone and starts a new generation.
+     * Opens `location` for this process alone. Counters that start above
+     * `*base` meet none of an earlier run, if each counted less than 2^32.
      *   ERR_STORE_UNAVAILABLE  another process has it, or it cannot be opened
      *   ERR_FILE_INVALID       broken, or written by a newer program
      */
-    bool (*open)(const char *location, void **state, uint64_t *generation,
+    bool (*open)(const char *location, void **state, uint64_t *base,
                  struct error *err);
 
     /* Shows every record once; stops when `visit` fails. */
@@ -64,7 +65,7 @@ struct reg_store_ops {
 struct reg_store {
     const struct reg_store_ops *ops;
     void *state;
-    uint64_t generation; /* rises with every open, never reused */
+    uint64_t base; /* epochs and revisions of this run are above it */
 };
 
 /* Every row of stores.def, NULL-ended. */

@@ -2,27 +2,27 @@
  * Memory store: registrations end with the registry.
  *
  * For tests, and for machines where every server registers again by itself.
- * Nothing is counted over restarts, so the generation is the time: seconds
- * since 2025, which rises unless the clock is set back between two starts.
+ * Nothing is counted over restarts, so the base is the time in microseconds: it
+ * rises faster than anybody registers, unless the clock is set back between two
+ * starts.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "clock.h"
 #include "store.h"
 
 enum { PORT_COUNT = 65536 };
-
-static const int64_t year_2025_s = 1735689600;
 
 struct memory_store {
     struct reg_record *by_port[PORT_COUNT];
 };
 
-static bool memory_open(const char *location, void **state,
-                        uint64_t *generation, struct error *err)
+static bool memory_open(const char *location, void **state, uint64_t *base,
+                        struct error *err)
 {
     struct memory_store *store;
+    struct timespec now;
 
     if (*location)
         return fail(err, ERR_USAGE, "the memory store has no location");
@@ -30,7 +30,8 @@ static bool memory_open(const char *location, void **state,
     if (!store)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the store");
     *state = store;
-    *generation = (uint64_t)(clock_wall_s() - year_2025_s);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    *base = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
     return true;
 }
 

@@ -246,8 +246,9 @@ static bool check_schema(struct sqlite_store *store, const char *path,
     return execute(store, sql, err);
 }
 
-static bool next_generation(struct sqlite_store *store, uint64_t *generation,
-                            struct error *err)
+/* Counts the openings; each run has 2^32 numbers of its own. */
+static bool next_base(struct sqlite_store *store, uint64_t *base,
+                      struct error *err)
 {
     int64_t value = 0;
 
@@ -259,7 +260,7 @@ static bool next_generation(struct sqlite_store *store, uint64_t *generation,
                    &value) != SQLITE_OK ||
         value <= 0)
         return fail(err, ERR_FILE_INVALID, "the database has no generation");
-    *generation = (uint64_t)value;
+    *base = (uint64_t)value << 32;
     return true;
 }
 
@@ -288,8 +289,8 @@ static void sqlite_close(void *state)
     free(store);
 }
 
-static bool sqlite_open(const char *location, void **state,
-                        uint64_t *generation, struct error *err)
+static bool sqlite_open(const char *location, void **state, uint64_t *base,
+                        struct error *err)
 {
     struct sqlite_store *store;
 
@@ -307,8 +308,8 @@ static bool sqlite_open(const char *location, void **state,
         goto fail;
     }
     if (!lock_for_us(store, location, err) ||
-        !check_schema(store, location, err) ||
-        !next_generation(store, generation, err) || !prepare(store, err))
+        !check_schema(store, location, err) || !next_base(store, base, err) ||
+        !prepare(store, err))
         goto fail;
     *state = store;
     return true;

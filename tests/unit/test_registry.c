@@ -841,9 +841,8 @@ static void test_registry_history_that_is_gone_says_so(void **state)
     assert_true(newest(bench) > before + 10);
 }
 
-static void test_registry_epochs_rise_over_restarts(void **state)
+static void check_epochs_rise(struct bench *bench)
 {
-    struct bench *bench = *state;
     struct reg_request request = ask("m");
     uint64_t last = 0;
 
@@ -855,6 +854,16 @@ static void test_registry_epochs_rise_over_restarts(void **state)
         assert_int_equal(leave(bench, answer.port, answer.id), ERR_NONE);
         restart(bench);
     }
+}
+
+static void test_registry_epochs_rise_over_restarts(void **state)
+{
+    struct bench *bench = *state;
+
+    check_epochs_rise(bench);
+    bench->options.store = "memory";
+    restart(bench);
+    check_epochs_rise(bench);
 }
 
 /* ---- many at once ---- */
