@@ -11,16 +11,19 @@
 
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "grpc_internal.h"
 #include "health_server.h"
+#include "log.h"
 #include "reflection_v1_server.h"
 #include "reflection_v1alpha_server.h"
 
@@ -178,6 +181,19 @@ static bool register_methods(struct grpc_door *door, struct error *err)
 
 /* ---- opening: the server ---- */
 
+/*
+ * gRPC Core's lines are about what peers send, with bytes of theirs in them:
+ * they go through our log, which escapes them, and only when debugging. What it
+ * says before it aborts is for everybody.
+ */
+static void log_line(gpr_log_func_args *line)
+{
+    bool fatal = strstr(line->message, "assertion failed") != NULL;
+
+    log_event(fatal ? LOG_ERROR : LOG_DEBUG, "grpc", "file=%s:%d text=%s",
+              line->file, line->line, line->message);
+}
+
 /* No endpoint takes a larger message than this. */
 static size_t largest_body(const struct grpc_door *door)
 {
@@ -256,6 +272,8 @@ static struct grpc_door *door_new(const struct grpc_door_options *options)
 
     if (!door)
         return NULL;
+    gpr_set_log_function(log_line);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
     grpc_init();
     init_locks(door);
     door->hand_over = options->hand_over;

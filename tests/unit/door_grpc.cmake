@@ -13,8 +13,6 @@ unit_test(grpc_stream SOURCES unit/test_grpc_stream.c LIBS grpc_probe)
 add_executable(bare_grpc bench/bare_grpc.c)
 target_link_libraries(bare_grpc PRIVATE flags PkgConfig::GRPC)
 
-if(FUZZ)
-  add_executable(fuzz_wire fuzz/fuzz_wire.c)
-  target_link_libraries(fuzz_wire PRIVATE door gen_onnx)
-  target_link_options(fuzz_wire PRIVATE -fsanitize=fuzzer)
-endif()
+fuzz_test(wire SOURCES fuzz/fuzz_wire.c LIBS door gen_onnx)
+script_test(e2e.bad_grpc ${PYTHON} tests/e2e/bad_grpc.py
+            --start $<TARGET_FILE:door_demo>)
