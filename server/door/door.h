@@ -25,12 +25,15 @@ struct door_options {
      * http_status, out), before the answer is sent; any door thread or worker.
      * NULL = nobody asks. call_serve() and call_refuse() call it. */
     void (*finished)(const struct srv_call *call);
-    const char *const *allowed_hosts; /* NULL-ended, besides loopback names */
+    /* NULL-ended, without ports: what Host may name besides loopback names and
+     * `host`; "*" is every host. Pages of these hosts may also call (Origin);
+     * "*" does not open that. */
+    const char *const *allowed_hosts;
     int workers;                /* threads that run OP_QUEUE handlers; 2 */
     int queue_length;           /* calls waiting for a worker; 64 */
     int grpc_threads;           /* 1 */
     int max_connections;        /* 10000 */
-    int max_connections_per_ip; /* 0 = no limit of its own for loopback */
+    int max_connections_per_ip; /* 256 (IPv6: per /64); loopback: no limit */
     size_t max_body;            /* bytes; 1 MiB */
     uint32_t deadline_ms; /* default of endpoints without their own; 30000 */
     uint32_t header_timeout_ms; /* first byte of a head to its last; 10000 */
@@ -40,8 +43,12 @@ struct door_options {
 struct door;
 
 /*
- * Binds, listens and starts the threads. ERR_ADDRESS_IN_USE: the port is
- * taken (it is bound without SO_REUSEPORT); ERR_INTERNAL: a library refused.
+ * Binds, listens and starts the threads, which inherit the signal mask. Raises
+ * the soft limit of descriptors if max_connections needs it. What `options`
+ * points to must outlive the door. ERR_ADDRESS_IN_USE: the port is taken (it
+ * is bound without SO_REUSEPORT); ERR_USAGE: `host` is no numeric address;
+ * ERR_INTERNAL: a library refused, or the tables contradict each other;
+ * ERR_OUT_OF_MEMORY.
  */
 struct door *door_open(const struct door_options *options, struct error *err);
 

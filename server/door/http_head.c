@@ -262,9 +262,15 @@ static bool is_listed(const char *const *names, const char *authority,
     if (!names || !port_is_good(authority + host, size - host))
         return false;
     for (; *names; names++)
-        if (strcmp(*names, "*") == 0 || same_text(authority, host, *names))
+        if (same_text(authority, host, *names))
             return true;
     return false;
+}
+
+static bool is_our_host(const struct http_rules *rules, const char *authority,
+                        size_t size)
+{
+    return rules->any_host || is_listed(rules->hosts, authority, size);
 }
 
 /* What follows "http://" or "https://", up to the path; size 0 = no such. */
@@ -300,7 +306,7 @@ static bool check_target(struct http_head *head, const struct http_rules *rules,
     if (authority.size == 0)
         return refuse(head, ERR_BAD_REQUEST,
                       "the request target does not begin with a slash");
-    if (!is_listed(rules->hosts, target + authority.at, authority.size))
+    if (!is_our_host(rules, target + authority.at, authority.size))
         return refuse(head, ERR_MISDIRECTED_REQUEST,
                       "this server does not answer for that host");
     return true;
@@ -318,7 +324,7 @@ static bool check_host(struct http_head *head, const struct http_rules *rules,
             return true;
         return refuse(head, ERR_BAD_REQUEST, "there is no Host");
     }
-    if (!is_listed(rules->hosts, bytes + host.at, host.size))
+    if (!is_our_host(rules, bytes + host.at, host.size))
         return refuse(head, ERR_MISDIRECTED_REQUEST,
                       "this server does not answer for that host");
     return true;

@@ -33,7 +33,8 @@ typedef size_t http_body_limit(void *context, const char *verb,
                                size_t target_size);
 
 struct http_rules {
-    const char *const *hosts; /* NULL-ended, without ports; "*" = every host */
+    const char *const *hosts; /* NULL-ended, without ports */
+    bool any_host;            /* every other host, too */
     /* Hosts whose pages may call from another origin; NULL-ended or NULL. */
     const char *const *origins;
     size_t small_body; /* bodies up to this size are allowed everywhere */

@@ -72,6 +72,7 @@ bool rest_rules_init(struct rest_rules *rules,
     static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
     const char *const *allowed = options->allowed_hosts;
     size_t count = 0, n = 0;
+    bool any = false;
 
     while (allowed && allowed[count])
         count++;
@@ -80,8 +81,10 @@ bool rest_rules_init(struct rest_rules *rules,
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the REST door");
     for (; n < 3; n++)
         rules->hosts[n] = loopback[n];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         rules->hosts[n++] = allowed[i];
+        any |= strcmp(allowed[i], "*") == 0;
+    }
     if (!is_wildcard(options->host)) {
         (void)snprintf(rules->bound_host, sizeof rules->bound_host,
                        strchr(options->host, ':') ? "[%s]" : "%s",
@@ -91,6 +94,7 @@ bool rest_rules_init(struct rest_rules *rules,
     rules->routes = routes;
     rules->max_body = options->max_body;
     rules->http = (struct http_rules){.hosts = rules->hosts,
+                                      .any_host = any,
                                       .origins = allowed,
                                       .small_body = smallest_body(options),
                                       .body_limit = body_limit,
