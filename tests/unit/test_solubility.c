@@ -10,7 +10,7 @@
 
 #include "pipeline.h"
 
-enum { THREADS = 4, ROUNDS = 50 };
+enum { THREADS = 4, ROUNDS = 10 };
 
 struct loaded {
     struct arena arena;
