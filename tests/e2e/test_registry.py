@@ -527,6 +527,50 @@ class Watch(RegistryCase):
         harness.wait_until(lambda: len(events) == 2, 5, "its end")
         self.assertEqual(events[1]["kind"], "delete")
 
+    def test_s15_a_thousand_watchers_and_no_more(self):
+        registry = self.start()
+        self.register(registry)
+        client = rpc.Client(registry.port)
+        self.addCleanup(client.close)
+        method = client.methods(SERVICE)["Watch"]
+        kinds = rpc.message_factory.GetMessageClass
+
+        def watch(channel):
+            return channel.unary_stream(
+                f"/{SERVICE}/Watch",
+                request_serializer=lambda m: m.SerializeToString(),
+                response_deserializer=kinds(method.output_type).FromString,
+            )(kinds(method.input_type)())
+
+        def connect():  # a connection of its own: 100 streams each
+            channel = grpc.insecure_channel(
+                f"127.0.0.1:{registry.port}",
+                options=[("grpc.use_local_subchannel_pool", 1)])
+            self.addCleanup(channel.close)
+            return channel
+
+        calls = []
+        for _ in range(20):
+            channel = connect()
+            calls += [watch(channel) for _ in range(50)]
+        for call in calls:  # each has been told the present state
+            next(call)
+        extra = watch(connect())
+        with self.assertRaises(grpc.RpcError) as refused:
+            next(extra)
+        self.assertEqual(refused.exception.code(),
+                         grpc.StatusCode.RESOURCE_EXHAUSTED)
+        calls[0].cancel()
+
+        def one_more():
+            try:
+                return next(watch(connect()))
+            except grpc.RpcError:
+                return None
+
+        harness.wait_until(one_more, 20, "the place of the one that left")
+        self.assertTrue(registry.answers())
+
     def test_watchers_are_told_when_the_registry_stops(self):
         registry = self.start()
         self.register(registry)

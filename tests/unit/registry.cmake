@@ -15,3 +15,4 @@ unit_test(presence
           SOURCES unit/test_presence.c ${PROJECT_SOURCE_DIR}/server/presence.c
           LIBS registry_client)
 target_include_directories(test_presence PRIVATE ${PROJECT_SOURCE_DIR}/server)
+unit_test(rest_answer SOURCES unit/test_rest_answer.c LIBS registry_client)
