@@ -239,7 +239,7 @@ def service(report, answer):
             "api": {
                 "specification": "1.2",
                 "strict": False,
-                "shutdown": "loopback",
+                "shutdown": "disabled",
                 "bodyLimitBytes": 65536,
                 "registration": {
                     "mode": "preferred",
