@@ -14,6 +14,7 @@ is watched as well, and a worker is kept busy for the deadline in the queue.
 """
 import argparse
 import gzip
+import os
 import signal
 import socket
 import subprocess
@@ -27,8 +28,10 @@ import h2.events
 import h2.exceptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-WAIT_S = 20.0
-MEMORY_MIB = 200  # more than this above the start is a failure
+# Sanitizer builds are slower and keep freed memory for a while.
+PATIENCE = float(os.environ.get("SPECSERVE_PATIENCE", "1"))
+WAIT_S = 20.0 * PATIENCE
+MEMORY_MIB = 200 * PATIENCE  # more than this above the start is a failure
 RUNTIME = "/specserve.runtime.v1.ModelRuntime/"
 PREDICT, HEALTH = RUNTIME + "Predict", RUNTIME + "Health"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -285,7 +288,7 @@ def outlives_the_queue(address):
         start = time.monotonic()
         late = channel.unary_unary(PREDICT).future(SLOW, timeout=0.1)
         assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED, late.code()
-        assert time.monotonic() - start < 0.3 * len(before)
+        assert time.monotonic() - start < 1 * PATIENCE
         assert all(call.code() == grpc.StatusCode.OK for call in before)
 
 
@@ -298,7 +301,7 @@ def cancelled(address):
             call.cancel()
         start = time.monotonic()
         assert predict(channel, SLOW).code() == grpc.StatusCode.OK
-        assert time.monotonic() - start < 1.5  # not 20 x 0.3 s / 2
+        assert time.monotonic() - start < 1.5 * PATIENCE  # not 20 x 0.3 s / 2
         assert {c.code() for c in calls} <= {grpc.StatusCode.CANCELLED,
                                              grpc.StatusCode.OK}
 
