@@ -285,10 +285,18 @@ static void answer_grpc_failure(struct srv_call *call)
         call->grpc_status = err_info(ERR_VALIDATION_ERROR)->grpc;
 }
 
+/* A caller who is still there learns that it was the server who left. */
+static void tell_cut(struct srv_call *call)
+{
+    if (call->err.code == ERR_CANCELLED && atomic_load(&call->cut))
+        (void)fail(&call->err, ERR_NOT_READY, "the server is stopping");
+}
+
 static void answer_failure(struct srv_call *call)
 {
     const struct err_info *info;
 
+    tell_cut(call);
     hide_internal(call);
     make_utf8(call->err.msg);
     info = err_info(call->err.code);

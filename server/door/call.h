@@ -56,7 +56,8 @@ struct srv_call {
     uint64_t started_ns;  /* clock_now_ns() when the head was complete */
     uint64_t deadline_ns; /* never later than the endpoint's deadline */
     void (*finished)(const struct srv_call *call); /* door_options.finished */
-    atomic_bool cancelled; /* the client is gone: stop working */
+    atomic_bool cancelled; /* stop working: the client is gone, or ... */
+    atomic_bool cut;       /* ... the server could not wait for the work */
 
     /* filled by call_serve() */
     void *request; /* decoded and validated */

@@ -170,16 +170,19 @@ void queue_load(struct queue *queue, int *waiting, int *running)
     (void)pthread_mutex_unlock(&queue->lock);
 }
 
+static void cut(struct srv_call *call)
+{
+    atomic_store(&call->cut, true);
+    atomic_store(&call->cancelled, true);
+}
+
 static void cancel_locked(struct queue *queue)
 {
-    for (size_t i = 0; i < queue->waiting; i++) {
-        size_t at = (queue->first + i) % queue->length;
-
-        atomic_store(&queue->ring[at].call->cancelled, true);
-    }
+    for (size_t i = 0; i < queue->waiting; i++)
+        cut(queue->ring[(queue->first + i) % queue->length].call);
     for (size_t i = 0; i < queue->worker_count; i++)
         if (queue->workers[i].running)
-            atomic_store(&queue->workers[i].running->cancelled, true);
+            cut(queue->workers[i].running);
 }
 
 static struct timespec after_ms(uint32_t ms)
