@@ -9,8 +9,9 @@ setup_packages() {
     local wanted missing sudo=
     wanted=$(awk -v all="$1" '$1 == "run" || ($1 == "test" && all == "test") { print $2 }' \
         "$setup_root/packages.txt")
-    # shellcheck disable=SC2086  # one word per package
-    missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
+    # dpkg-query fails when it has never heard of one of them, which is no
+    # failure here. shellcheck disable=SC2086  # one word per package
+    missing=$({ dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null || true; } |
         awk -v wanted="$wanted" '
             $2 == "installed" { have[$1] = 1 }
             END { n = split(wanted, name, /[ \n]+/)
