@@ -13,6 +13,8 @@ add_library(engine STATIC
   exec.c graph.c infer.c model.c onnx_load.c onnx_load_graph.c
   onnx_load_tensor.c onnx_load_wire.c plan.c plan_cache.c plan_layout.c
   tensor.c ${engine_ops} ${engine_onednn} ${engine_passes})
+# a * b + c may be one instruction: more exact, and twice as fast.
+target_compile_options(engine PRIVATE -ffp-contract=fast)
 target_include_directories(engine PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(engine
   PUBLIC base

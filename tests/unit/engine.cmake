@@ -1,5 +1,6 @@
 # The engine: unit tests, operators against ONNX's own cases, whole models.
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
+unit_test(engine_conv SOURCES unit/test_engine_conv.c LIBS engine)
 
 add_executable(engine_check unit/engine_check.c
   ${PROJECT_SOURCE_DIR}/server/commands/check.c)
