@@ -68,7 +68,7 @@ struct registry;
 struct registry *registry_open(const struct reg_options *options,
                                struct error *err);
 
-/* Starts the thread that ends leases and notices deaths. ERR_INTERNAL. */
+/* Starts the thread that ends leases and notices deaths; once. ERR_INTERNAL. */
 bool registry_start(struct registry *registry, struct error *err);
 
 /* One round of that thread, without waiting; for tests. */

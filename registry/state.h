@@ -42,10 +42,10 @@ struct registry {
     int epoll_fd; /* watches pidfds; data = port */
     int wake_fd;  /* ends the thread's wait; data = 0 */
     pthread_t thread;
-    bool has_thread; /* set before the thread starts */
 
     pthread_mutex_t mu;
     pthread_cond_t changed; /* an event, or a pending instance settled */
+    bool has_thread;
     bool stopping;
     uint64_t looked_ns; /* when leases were last looked at */
     struct reg_instance **by_port;

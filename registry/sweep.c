@@ -272,10 +272,12 @@ static void *run(void *context)
 
 bool registry_start(struct registry *registry, struct error *err)
 {
+    bool ok;
+
+    (void)pthread_mutex_lock(&registry->mu);
     registry->looked_ns = reg_now_ns(registry);
-    registry->has_thread = true;
-    if (pthread_create(&registry->thread, NULL, run, registry) == 0)
-        return true;
-    registry->has_thread = false;
-    return fail(err, ERR_INTERNAL, "no thread for the registry");
+    ok = pthread_create(&registry->thread, NULL, run, registry) == 0;
+    registry->has_thread = ok;
+    (void)pthread_mutex_unlock(&registry->mu);
+    return ok || fail(err, ERR_INTERNAL, "no thread for the registry");
 }
