@@ -29,6 +29,7 @@ static bool refuse(struct http_guard *guard, enum err_code code,
 static void begin_body(struct http_guard *guard)
 {
     guard->body_limit = guard->head.body_limit;
+    guard->endpoint = guard->head.endpoint;
     guard->body_passed = 0;
     guard->left = guard->head.length;
     guard->chunks = guard->chunk_digits = guard->chunk_extra = 0;
@@ -46,10 +47,12 @@ static size_t pass_head(struct http_guard *guard, const char *bytes,
     struct http_head *head = &guard->head;
     size_t end = http_head_scan(head, guard->rules, bytes, size);
 
-    if (head->code != ERR_NONE)
+    if (head->code != ERR_NONE) {
+        guard->endpoint = head->endpoint;
         (void)refuse(guard, head->code, head->reason);
-    else if (end > 0)
+    } else if (end > 0) {
         begin_body(guard);
+    }
     return end;
 }
 

@@ -51,6 +51,7 @@ struct http_guard {
     uint64_t left;        /* bytes of the body or chunk still to come */
     uint64_t body_passed; /* bytes of the body so far */
     uint64_t body_limit;  /* of chunked bodies, whose size is not told */
+    const void *endpoint; /* of the last head; see http_head.h */
     uint32_t chunks, chunk_digits, chunk_extra;
     uint32_t requests;  /* whose head was passed */
     bool begun;         /* the refused request is one of them */

@@ -163,12 +163,10 @@ static bool take_length(struct http_head *head, const char *text, size_t size)
         return false;
     if (!is_number(text, size))
         return refuse(head, ERR_BAD_REQUEST, "Content-Length is not a number");
-    if (size > LENGTH_DIGITS_MAX)
-        return refuse(head, ERR_PAYLOAD_TOO_LARGE,
-                      "the body is larger than the limit");
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size && size <= LENGTH_DIGITS_MAX; i++)
         length = length * 10 + (uint64_t)(text[i] - '0');
-    head->length = length;
+    /* more digits are more than any limit */
+    head->length = size <= LENGTH_DIGITS_MAX ? length : UINT64_MAX;
     return true;
 }
 
@@ -368,13 +366,14 @@ static bool check_body(struct http_head *head, const struct http_rules *rules,
 {
     uint64_t limit = rules->small_body;
 
+    if (rules->body_limit &&
+        (head->has_chunked || head->has_encoding || head->length > limit))
+        limit = rules->body_limit(rules->context, bytes + head->verb.at,
+                                  head->verb.size, bytes + head->target.at,
+                                  head->target.size, &head->endpoint);
     if (head->has_encoding)
         return refuse(head, ERR_UNSUPPORTED_MEDIA_TYPE,
                       "Content-Encoding is not supported");
-    if (rules->body_limit && (head->has_chunked || head->length > limit))
-        limit = rules->body_limit(rules->context, bytes + head->verb.at,
-                                  head->verb.size, bytes + head->target.at,
-                                  head->target.size);
     if (head->length > limit)
         return refuse(head, ERR_PAYLOAD_TOO_LARGE,
                       "the body is larger than the limit");

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "error.h"
 
 enum {
@@ -27,10 +28,16 @@ enum {
     HTTP_HEAD_MAX = HTTP_TARGET_MAX + HTTP_FIELDS_MAX_BYTES + 64
 };
 
-/* The largest body of a request; verb and target are not NUL-terminated. */
+/* The largest body of a request; verb and target are not NUL-terminated. Sets
+ * `endpoint` to what the refusal of this request must know, if anything. */
 typedef size_t http_body_limit(void *context, const char *verb,
                                size_t verb_size, const char *target,
-                               size_t target_size);
+                               size_t target_size, const void **endpoint);
+
+/* Writes the JSON body of a refused request whose endpoint is known. */
+typedef void http_refusal(void *context, const void *endpoint,
+                          enum err_code code, const char *reason,
+                          struct buf *body);
 
 struct http_rules {
     const char *const *hosts; /* NULL-ended, without ports */
@@ -40,7 +47,8 @@ struct http_rules {
     size_t small_body; /* bodies up to this size are allowed everywhere */
     http_body_limit *body_limit; /* asked about larger and chunked ones; NULL
                                     = small_body is the limit */
-    void *context;               /* of body_limit */
+    http_refusal *refusal; /* NULL: endpoints have no refusals of their own */
+    void *context;         /* of both */
 };
 
 /* Part of a head, as an offset from the head's first byte. */
@@ -58,10 +66,11 @@ struct http_head {
     bool minor_0; /* HTTP/1.0 */
     bool has_host, has_origin, has_type, has_encoding;
     bool has_length, has_chunked;
-    uint64_t length;     /* of the body, with has_length */
-    uint64_t body_limit; /* what the rules allow; set by the last line */
-    enum err_code code;  /* why it is refused; ERR_NONE = it is not */
-    const char *reason;  /* static */
+    uint64_t length;      /* of the body, with has_length */
+    uint64_t body_limit;  /* what the rules allow; set by the last line */
+    const void *endpoint; /* from body_limit(); NULL: not asked, or unknown */
+    enum err_code code;   /* why it is refused; ERR_NONE = it is not */
+    const char *reason;   /* static */
 };
 
 /*

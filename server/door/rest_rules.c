@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 /* "http://host:1/path" -> "/path"; the guard has checked the host. */
 const char *rest_origin_form(const char *target)
 {
@@ -23,7 +25,8 @@ const char *rest_origin_form(const char *target)
 
 /* For the guard: what an endpoint takes, before its body is read. */
 static size_t body_limit(void *context, const char *verb, size_t verb_size,
-                         const char *target, size_t target_size)
+                         const char *target, size_t target_size,
+                         const void **endpoint)
 {
     const struct rest_rules *rules = context;
     size_t limit = rules->max_body;
@@ -37,11 +40,31 @@ static size_t body_limit(void *context, const char *verb, size_t verb_size,
     target_text = arena_copy(&arena, target, target_size);
     if (verb_text && target_text &&
         route_rest(rules->routes, verb_text, rest_origin_form(target_text),
-                   &arena, &match, &err) &&
-        match.op->max_body)
-        limit = match.op->max_body;
+                   &arena, &match, &err)) {
+        *endpoint = match.op;
+        if (match.op->max_body)
+            limit = match.op->max_body;
+    }
     arena_release(&arena);
     return limit;
+}
+
+/* The same answer that the endpoint gives to every failure. */
+static void refusal(void *context, const void *endpoint, enum err_code code,
+                    const char *reason, struct buf *body)
+{
+    const struct rest_rules *rules = context;
+    struct srv_call call = {.door = DOOR_REST,
+                            .op = endpoint,
+                            .app = rules->options->app,
+                            .finished = rules->options->finished,
+                            .started_ns = clock_now_ns()};
+
+    arena_init(&call.arena, 0);
+    call_refuse(&call, code, 0, reason);
+    buf_append(body, call.out.data, call.out.size);
+    buf_release(&call.out);
+    arena_release(&call.arena);
 }
 
 static size_t smallest_body(const struct door_options *options)
@@ -91,6 +114,7 @@ bool rest_rules_init(struct rest_rules *rules,
                        options->host);
         rules->hosts[n] = rules->bound_host;
     }
+    rules->options = options;
     rules->routes = routes;
     rules->max_body = options->max_body;
     rules->http = (struct http_rules){.hosts = rules->hosts,
@@ -98,6 +122,7 @@ bool rest_rules_init(struct rest_rules *rules,
                                       .origins = allowed,
                                       .small_body = smallest_body(options),
                                       .body_limit = body_limit,
+                                      .refusal = refusal,
                                       .context = rules};
     return true;
 }

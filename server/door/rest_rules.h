@@ -13,6 +13,7 @@
 
 struct rest_rules {
     struct http_rules http;
+    const struct door_options *options;
     const struct route_table *routes;
     size_t max_body; /* of endpoints without a limit of their own */
     const char **hosts;

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SPECSERVE_BIN", ROOT / "build" / "bin"))
@@ -136,3 +137,31 @@ class Server(Program):
             return rest(self.port, "GET", "/health")[0] == 200
         except OSError:
             return False
+
+
+def resident_kb(process):
+    """Memory of a running process."""
+    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own, whose programs end with it."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="specserve-")
+        self.addCleanup(self.folder.cleanup)
+        self.programs = []
+        self.addCleanup(self.end_programs)
+
+    def end_programs(self):
+        for program in self.programs:
+            if program.running():
+                program.kill()
+
+    def start(self, kind, *arguments, **options):
+        program = kind(*arguments, **options)
+        self.programs.append(program)
+        return program

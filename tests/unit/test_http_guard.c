@@ -10,9 +10,10 @@
 #include "unit.h"
 
 static size_t large_for_big(void *context, const char *verb, size_t verb_size,
-                            const char *target, size_t target_size)
+                            const char *target, size_t target_size,
+                            const void **endpoint)
 {
-    (void)context, (void)verb, (void)verb_size;
+    (void)context, (void)verb, (void)verb_size, (void)endpoint;
     return target_size == 4 && memcmp(target, "/big", 4) == 0 ? 1000 : 10;
 }
 

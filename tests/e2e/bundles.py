@@ -1,0 +1,151 @@
+"""Bundles made for a test: copies of the shipped one with edits, and a small
+model whose answers the caller steers.
+
+`steered(folder)` takes x, an array of floats, and answers y = sqrt(mean(x)) + c:
+  - x = [4]       an ordinary answer
+  - x = [-1]      no number: what a broken model gives
+  - x = [0] * n   as [4], but the work grows with n^3; see SLOW
+Its time limit is one second.
+"""
+import pathlib
+
+import harness
+
+LINKS = 60  # matrix products of n x n, one after the other
+SLOW = [0] * 1024  # many times the limit, on any machine
+
+SPEC = """\
+apiVersion: piqc.ai/v1alpha1
+kind: ModelSpec
+metadata: {name: steered, version: "1"}
+spec:
+  identity:
+    model:
+      id: steered
+      family: test
+      task: regression
+      framework: onnx
+      precision: fp32
+      artifacts: {modelUri: model.onnx}
+  runtime:
+    accelerator: {vendor: any, type: cpu, count: 1}
+  operations:
+    serving: {protocol: http, timeoutSeconds: TIMEOUT}
+"""
+
+SERVICE = """\
+apiVersion: specserve/v1alpha1
+kind: ModelService
+metadata: {name: Steered, version: "1", description: "A model for tests"}
+spec:
+  modelSpec: steered.modelspec.yaml
+  api: {specification: "1.2"}
+  info: {license: Apache-2.0, maintainer: "The tests", citationUrl: "https://example.org/"}
+  citation: {paper: "None.", softwareBibtex: citation.bib}
+  signature:
+    inputs:
+    - {name: x, type: "array<float>"}
+    outputs:
+    - {name: "y", type: float, from: {tensor: "y", index: 0}}
+    tensors:
+      inputs:
+      - {name: x, dtype: float32, shape: [1, -1]}
+      outputs:
+      - {name: "y", dtype: float32, shape: [1, 1]}
+  capabilities:
+  - {name: regression, inputTypes: [tabular], outputs: {"y": float}, description: "sqrt"}
+  examples:
+  - name: Four
+    data: {x: EXAMPLE}
+    description: "an ordinary answer"
+    category: test
+    expect: {success: true, finite: ["y"]}
+"""
+
+
+# ---- ONNX, as its messages are on the wire ----
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def part(number, content):
+    """A field: text, bytes or a number."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    if isinstance(content, str):
+        content = content.encode()
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def node(kind, inputs, output, **attributes):
+    """A NodeProto with one output; attributes are integers or lists of them."""
+    fields = b"".join(part(1, name) for name in inputs)
+    fields += part(2, output) + part(3, output) + part(4, kind)
+    for name, value in attributes.items():
+        if isinstance(value, list):
+            inner = b"".join(part(8, v) for v in value) + part(20, 7)
+        else:
+            inner = part(3, value) + part(20, 2)
+        fields += part(5, part(1, name) + inner)
+    return part(1, fields)
+
+
+def port(number, name, *dims):
+    """An input (11) or output (12) of floats; a dimension is a size or a name."""
+    shape = b"".join(part(1, part(1 if isinstance(d, int) else 2, d))
+                     for d in dims)
+    tensor = part(1, 1) + part(2, shape)
+    return part(number, part(1, name) + part(2, part(1, tensor)))
+
+
+def steered_model():
+    nodes = [node("Transpose", ["x"], "column"),
+             node("MatMul", ["column", "x"], "m0")]
+    for i in range(LINKS):
+        nodes += [node("MatMul", [f"m{i}", f"m{i}"], f"p{i}"),
+                  node("Softmax", [f"p{i}"], f"m{i + 1}")]
+    nodes += [node("ReduceMean", ["x"], "mean", keepdims=1),
+              node("Sqrt", ["mean"], "root"),
+              node("ReduceMean", [f"m{LINKS}"], "last", keepdims=1),
+              node("Add", ["root", "last"], "y")]
+    graph = (b"".join(nodes) + part(2, "steered") + port(11, "x", 1, "n")
+             + port(12, "y", 1, 1))
+    return part(1, 8) + part(7, graph) + part(8, part(1, "") + part(2, 13))
+
+
+# ---- bundles ----
+
+def steered(folder, timeout_s=1, example="[4]"):
+    """A bundle of the model above in `folder`/steered."""
+    bundle = pathlib.Path(folder) / "steered"
+    bundle.mkdir()
+    (bundle / "model.onnx").write_bytes(steered_model())
+    (bundle / "citation.bib").write_text("@misc{none, title = {None}}\n")
+    (bundle / "steered.modelspec.yaml").write_text(
+        SPEC.replace("TIMEOUT", str(timeout_s)))
+    (bundle / "steered.modelservice.yaml").write_text(
+        SERVICE.replace("EXAMPLE", example))
+    return bundle
+
+
+def edited(folder, **edits):
+    """A copy of the shipped bundle in `folder`. Each edit is the kind of a
+    document (modelspec, modelservice) and pairs of old and new text."""
+    bundle = pathlib.Path(folder) / "solubility"
+    bundle.mkdir()
+    for file in harness.BUNDLE.iterdir():
+        if file.is_file():
+            (bundle / file.name).write_bytes(file.read_bytes())
+    for kind, pairs in edits.items():
+        file = bundle / f"solubility.{kind}.yaml"
+        text = file.read_text()
+        for old, new in pairs:
+            assert old in text, f"'{old}' is not in {file.name}"
+            text = text.replace(old, new, 1)
+        file.write_text(text)
+    return bundle
