@@ -1,7 +1,7 @@
 # Shared by run.sh, test.sh and docker/Dockerfile: sourced, not run.
 #
 #   setup_packages run|test   installs what packages.txt names and is missing
-#   setup_build DIR [ARGS]    configures (once) and builds; a no-op when current
+#   setup_build DIR [ARGS]    configures and builds what is not current
 
 setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -26,9 +26,12 @@ setup_packages() {
 }
 
 setup_build() {
-    local dir=$1
+    local dir=$1 log
     shift
-    [ -f "$dir/build.ninja" ] ||
-        cmake -S "$setup_root" -B "$dir" -G Ninja "$@" >&2
+    log=$(mktemp)
+    # Configuring again takes a second and sees packages that came meanwhile.
+    cmake -S "$setup_root" -B "$dir" -G Ninja "$@" >"$log" 2>&1 ||
+        { cat "$log" >&2; rm -f "$log"; return 1; }
+    rm -f "$log"
     cmake --build "$dir" "${SETUP_TARGETS[@]}" >&2
 }
