@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* Outputs up to this size are folded without asking who needs them. */
-enum { FOLD_BYTES = 16 << 20 };
-
 bool infer_init(struct infer *infer, struct error *err)
 {
     size_t count = infer->graph->value_count + 1;
@@ -104,11 +101,15 @@ static bool infer_and_fold(struct infer *infer, struct op_node *op, bool *known,
     *known = all_outputs_known(op);
     if (*known || !all_inputs_known(op))
         return true;
-    if (!shape_needs(op) &&
-        (total > FOLD_BYTES || total > infer->fold_bytes_left))
+    if (shape_needs(op)) {
+        if (total > infer->fold_bytes_left)
+            return fail(err, ERR_MODEL_UNSUPPORTED,
+                        "shapes depend on %zu bytes of values", total);
+    } else if (total > infer->fold_bytes_each ||
+               total > infer->fold_bytes_left) {
         return true;
-    infer->fold_bytes_left -=
-        total < infer->fold_bytes_left ? total : infer->fold_bytes_left;
+    }
+    infer->fold_bytes_left -= total;
     *known = true;
     return op_eval(op, infer->data, err);
 }

@@ -18,7 +18,8 @@ struct infer {
     struct arena *arena;        /* of everything that is made */
     struct eng_tensor *tensors; /* by value; dtype ENG_NONE = not seen yet */
     void **data;                /* by value; room for folding */
-    size_t fold_bytes_left;     /* for folded outputs */
+    size_t fold_bytes_each;     /* fold outputs up to this size */
+    size_t fold_bytes_left;     /* for all folded outputs */
     size_t value_bytes_max;     /* one value may not be larger */
 };
 
@@ -30,6 +31,7 @@ bool infer_init(struct infer *infer, struct error *err);
  * inputs are known and the outputs are small or a shape depends on them.
  * *known = all outputs are known, nothing is left to run.
  *   errors of the operator, with the node's name in front
+ *   ERR_MODEL_UNSUPPORTED  shapes depend on more values than there is room for
  */
 bool infer_node(struct infer *infer, size_t index, struct op_node *op,
                 bool *known, struct error *err);

@@ -184,18 +184,22 @@ const struct eng_port *eng_model_output(const struct eng_model *model, size_t i)
     return &model->graph.output_ports[i];
 }
 
-/* Kinds of operators: a model has few, so the quadratic walk is cheap. */
+static bool uses_row(const struct eng_graph *graph, const struct op_row *row)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        if (graph->nodes[i].rows == row)
+            return true;
+    }
+    return false;
+}
+
+/* Kinds of operators in the graph. */
 static size_t count_operators(const struct eng_graph *graph)
 {
     size_t kinds = 0;
 
-    for (size_t i = 0; i < graph->node_count; i++) {
-        size_t k = 0;
-
-        while (k < i && graph->nodes[k].rows != graph->nodes[i].rows)
-            k++;
-        kinds += k == i;
-    }
+    for (size_t i = 0; i < op_row_count(); i++)
+        kinds += uses_row(graph, op_row_at(i));
     return kinds;
 }
 

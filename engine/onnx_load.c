@@ -35,6 +35,9 @@ static bool check_model(const struct Onnx__ModelProto *model, struct error *err)
     if (model->ir_version > IR_NEWEST)
         return fail(err, ERR_MODEL_UNSUPPORTED, "IR version %lld, newest is %d",
                     (long long)model->ir_version, IR_NEWEST);
+    if (model->n_opset_import > ONNX_OPSETS_MAX)
+        return fail(err, ERR_MODEL_INVALID, "%zu opset imports, limit %d",
+                    model->n_opset_import, ONNX_OPSETS_MAX);
     if (!model->n_opset_import)
         return fail(err, ERR_MODEL_INVALID, "the model imports no opset");
     return true;
@@ -84,6 +87,21 @@ bool onnx_load_opsets(struct onnx_loader *loader,
     return true;
 }
 
+/* For people only: a name that is not printable is left out. */
+static bool keep_producer(struct onnx_loader *loader,
+                          const struct Onnx__ModelProto *model,
+                          struct error *err)
+{
+    const char *name = model->producer_name ? model->producer_name : "";
+    struct error ignored;
+
+    loader->graph->producer =
+        arena_strdup(&loader->graph->arena,
+                     onnx_name_check(name, "producer", &ignored) ? name : "");
+    return loader->graph->producer ||
+           fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
+}
+
 /* Everything of the model but its graph; the graph's bytes come back. */
 static bool load_header(struct onnx_loader *loader, struct wire_span file,
                         struct wire_span *graph, struct error *err)
@@ -108,13 +126,8 @@ static bool load_header(struct onnx_loader *loader, struct wire_span file,
         goto out;
     }
     memcpy(graph, cut.data, sizeof *graph);
-    loader->graph->producer = arena_strdup(
-        &loader->graph->arena,
-        model->producer_name &&
-                onnx_name_check(model->producer_name, "producer", err)
-            ? model->producer_name
-            : "");
-    ok = onnx_load_opsets(loader, model, err);
+    ok = keep_producer(loader, model, err) &&
+         onnx_load_opsets(loader, model, err);
 out:
     if (model)
         onnx__model_proto__free_unpacked(model, NULL);

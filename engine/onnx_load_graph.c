@@ -375,7 +375,8 @@ static bool keep_attr(struct onnx_loader *loader,
         attr->strings = keep_strings(loader, from->strings, from->n_strings);
         return attr->strings || no_memory(err);
     default:
-        return fail(err, ERR_MODEL_UNSUPPORTED, "attribute '%.80s' has type %d",
+        return fail(err, ERR_MODEL_UNSUPPORTED,
+                    "attribute '%.80s' has type %d (a subgraph, or a rare one)",
                     attr->name, type);
     }
 }
@@ -389,6 +390,9 @@ static bool keep_attrs(struct onnx_loader *loader,
 
     if (!attrs)
         return no_memory(err);
+    if (from->n_attribute > ONNX_ATTRS_MAX)
+        return fail(err, ERR_MODEL_INVALID, "%zu attributes, limit %d",
+                    from->n_attribute, ONNX_ATTRS_MAX);
     node->attrs = attrs;
     for (size_t i = 0; i < from->n_attribute; i++) {
         if (!keep_attr(loader, from->attribute[i], &attrs[i], err))

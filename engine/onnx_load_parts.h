@@ -11,9 +11,10 @@
 #include "onnx_load_wire.h"
 
 enum {
-    ONNX_NAME_MAX = 4096,         /* bytes of a name */
-    ONNX_NODES_MAX = 100000,      /* nodes, and initialisers */
-    ONNX_ELEMENTS_MAX = 100000000 /* of one typed (not raw) list */
+    ONNX_NAME_MAX = 4096,    /* bytes of a name */
+    ONNX_NODES_MAX = 100000, /* nodes, and initialisers */
+    ONNX_ATTRS_MAX = 256,    /* attributes of a node */
+    ONNX_OPSETS_MAX = 256    /* opset imports */
 };
 
 struct onnx_opset {

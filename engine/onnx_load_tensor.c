@@ -49,8 +49,10 @@ static bool check_external_file(int file, const struct onnx_external *external,
     if (external->offset > (uint64_t)info.st_size ||
         size > (uint64_t)info.st_size - external->offset)
         return fail(err, ERR_MODEL_INVALID,
-                    "has external data that ends before byte %llu",
-                    (unsigned long long)(external->offset + size));
+                    "needs %zu bytes of external data from byte %llu on, the "
+                    "file has %lld",
+                    size, (unsigned long long)external->offset,
+                    (long long)info.st_size);
     return true;
 }
 

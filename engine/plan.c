@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOLD_BYTES_PER_PLAN = 1 << 20 };
+/* Values that shapes need have more room than those that only save work: they
+ * stay with the cached plan. */
+enum { FOLD_EACH = 64 << 10, FOLD_PER_PLAN = 32 << 20 };
 
 static bool no_memory(struct error *err)
 {
@@ -132,7 +134,8 @@ static bool build(struct eng_plan *plan, const struct plan_source *source,
     struct infer infer = {.graph = plan->graph,
                           .packs = source->packs,
                           .arena = &plan->arena,
-                          .fold_bytes_left = FOLD_BYTES_PER_PLAN,
+                          .fold_bytes_each = FOLD_EACH,
+                          .fold_bytes_left = FOLD_PER_PLAN,
                           .value_bytes_max = source->memory_max};
 
     if (!infer_init(&infer, err))

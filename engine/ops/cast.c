@@ -93,7 +93,7 @@ typedef void (*cast_fn)(const void *x, void *y, int64_t count);
         [ENG_I32] = from##_to_i32, [ENG_I64] = from##_to_i64,                  \
         [ENG_U8] = from##_to_u8, [ENG_U16] = from##_to_u16,                    \
         [ENG_U32] = from##_to_u32, [ENG_U64] = from##_to_u64,                  \
-        [ENG_BOOL] = from##_to_truth                                            \
+        [ENG_BOOL] = from##_to_truth                                           \
     }
 
 /* bool is a byte of 0 or 1: it converts as uint8 does. */

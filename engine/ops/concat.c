@@ -129,7 +129,7 @@ static bool given_lengths(const struct op_node *op, int64_t *lengths,
         if (!op_attr_ints(op, "split", &list, &count, err))
             return false;
         *given = list != NULL;
-        for (size_t i = 0; i < count && i < op->out_count; i++)
+        for (size_t i = 0; list && i < count && i < op->out_count; i++)
             lengths[i] = list[i];
     }
     if (*given && count != op->out_count)

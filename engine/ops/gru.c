@@ -45,8 +45,9 @@ static bool check_activations(const struct op_node *op,
         return true;
     if (attr->type != ENG_ATTR_STRINGS ||
         attr->count != 2 * (size_t)state->dirs)
-        return fail(err, ERR_MODEL_INVALID, "activations, expected %lld words",
-                    (long long)(2 * state->dirs));
+        return fail(err, ERR_MODEL_INVALID,
+                    "%zu activations for %lld directions", attr->count,
+                    (long long)state->dirs);
     for (size_t i = 0; i < attr->count; i++) {
         const char *want = i % 2 ? "Tanh" : "Sigmoid";
 

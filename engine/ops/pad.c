@@ -17,6 +17,7 @@
 
 #include "op.h"
 
+enum { PADS_MAX = 2 * ENG_RANK_MAX };
 enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
 
 struct pad_state {
@@ -41,7 +42,7 @@ static bool pads_attr(const struct op_node *op, int64_t *pads, size_t *count,
 
     if (!op_attr_ints(op, "pads", &list, &n, err))
         return false;
-    *count = n < 2 * ENG_RANK_MAX ? n : 2 * ENG_RANK_MAX;
+    *count = n < PADS_MAX ? n : PADS_MAX;
     for (size_t i = 0; i < *count; i++)
         pads[i] = list[i];
     return true;
@@ -50,7 +51,7 @@ static bool pads_attr(const struct op_node *op, int64_t *pads, size_t *count,
 static bool read_pads(const struct op_node *op, struct pad_sizes *sizes,
                       struct error *err)
 {
-    int64_t pads[2 * ENG_RANK_MAX], axes[ENG_RANK_MAX];
+    int64_t pads[PADS_MAX] = {0}, axes[ENG_RANK_MAX] = {0};
     int rank = op->in[0]->rank;
     size_t count, axis_count = (size_t)rank;
     uint32_t mask;
@@ -58,9 +59,8 @@ static bool read_pads(const struct op_node *op, struct pad_sizes *sizes,
 
     for (int i = 0; i < rank; i++)
         axes[i] = i;
-    ok = op_has(op, 1)
-             ? op_known_ints(op, 1, pads, 2 * ENG_RANK_MAX, &count, err)
-             : pads_attr(op, pads, &count, err);
+    ok = op_has(op, 1) ? op_known_ints(op, 1, pads, PADS_MAX, &count, err)
+                       : pads_attr(op, pads, &count, err);
     if (!ok ||
         (op_has(op, 3) &&
          !op_known_ints(op, 3, axes, ENG_RANK_MAX, &axis_count, err)) ||

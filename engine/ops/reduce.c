@@ -128,7 +128,7 @@ static void make_walks(struct op_node *op, uint32_t mask)
 
     op_steps(x, from);
     for (int i = 0; i < x->rank; i++) {
-        int part = mask >> i & 1;
+        int part = (int)(mask >> i & 1);
 
         dims[part][rank[part]] = x->dims[i];
         steps[part][0][rank[part]++] = from[i];

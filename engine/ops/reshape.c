@@ -109,7 +109,7 @@ static bool read_axes(const struct op_node *op, int64_t axes[ENG_RANK_MAX],
     if (*count > ENG_RANK_MAX)
         return fail(err, ERR_MODEL_INVALID, "%zu axes, limit %d", *count,
                     ENG_RANK_MAX);
-    for (size_t i = 0; i < *count; i++)
+    for (size_t i = 0; list && i < *count; i++)
         axes[i] = list[i];
     return true;
 }

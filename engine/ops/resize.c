@@ -152,7 +152,7 @@ static bool read_sizes(const struct op_node *op, struct resize_state *state,
                        struct error *err)
 {
     size_t scales_at = op->node->version < 11 ? 1 : 2;
-    int64_t axes[ENG_RANK_MAX], sizes[ENG_RANK_MAX];
+    int64_t axes[ENG_RANK_MAX] = {0}, sizes[ENG_RANK_MAX] = {0};
     const float *scales, *roi = NULL;
     size_t count, size_count = 0;
 

@@ -53,7 +53,7 @@ void op_walk_make(struct op_walk *walk, int rank, const int64_t *dims,
 void op_walk_broadcast(struct op_walk *walk, const struct eng_tensor *out,
                        int inputs, const struct eng_tensor *const *input)
 {
-    int64_t steps[OP_OPERANDS_MAX][ENG_RANK_MAX];
+    int64_t steps[OP_OPERANDS_MAX][ENG_RANK_MAX] = {{0}};
 
     for (int k = 0; k < inputs; k++)
         op_broadcast_steps(input[k], out, steps[k]);

@@ -4,7 +4,7 @@
 #include "window.h"
 
 /* Larger numbers cannot be meant, and their products would overflow. */
-enum { WINDOW_MAX = 1 << 24 };
+enum { WINDOW_MAX = 1 << 20 };
 
 bool op_auto_pad_read(const struct op_node *op, int *mode, struct error *err)
 {

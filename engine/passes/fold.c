@@ -8,7 +8,12 @@
 #include "infer.h"
 #include "passes.h"
 
-enum { FOLD_BASE = 64 << 20, FOLD_FACTOR = 64, VALUE_BYTES_MAX = 1 << 30 };
+enum {
+    FOLD_EACH = 16 << 20,
+    FOLD_BASE = 64 << 20,
+    FOLD_FACTOR = 64,
+    VALUE_BYTES_MAX = 1 << 30
+};
 
 static bool is_constant_node(const struct eng_graph *graph,
                              const struct eng_node *node)
@@ -39,6 +44,7 @@ bool pass_fold(struct eng_graph *graph, struct op_packs *packs,
     struct infer infer = {.graph = graph,
                           .packs = packs,
                           .arena = &graph->arena,
+                          .fold_bytes_each = FOLD_EACH,
                           .fold_bytes_left =
                               FOLD_BASE + FOLD_FACTOR * graph->file_bytes,
                           .value_bytes_max = VALUE_BYTES_MAX};
