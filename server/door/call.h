@@ -116,8 +116,10 @@ void call_answer_raw(struct srv_call *call, const char *content_type,
  */
 struct door_stream;
 
-/* Called once, from a door thread, when the client has left or a send failed;
- * after it the stream must only be passed to stream_put(). */
+/* Called exactly once for each kept stream, from a door thread and with no lock
+ * held, when the call is over: the client has left, a send failed, the door
+ * closes, or what stream_end() asked for is done. It is the last use of
+ * `context`; after it the stream must only be passed to stream_put(). */
 typedef void stream_closed(struct door_stream *stream, void *context);
 
 /* Makes the call a stream; the caller owns one reference (stream_put()).
@@ -127,8 +129,8 @@ struct door_stream *call_stream_keep(struct srv_call *call,
                                      struct error *err);
 
 /* Queues one reply message of type op->reply; it is encoded before return.
- * false when the stream is closed or its queue (256 messages) is full; a full
- * queue also ends the stream with OVERLOADED: the reader is too slow. */
+ * false when the stream is closed or its queue (256 messages or 1 MiB) is full;
+ * a full queue also ends the stream with OVERLOADED: the reader is too slow. */
 bool stream_send(struct door_stream *stream, const void *message);
 
 /* Ends the stream after what is queued; code ERR_NONE = OK. */

@@ -42,7 +42,7 @@ enum {
     SWEEP_MS = 1000
 };
 
-static const uint64_t SWEEP_NS = SWEEP_MS * 1000000ULL;
+static const uint64_t sweep_period_ns = SWEEP_MS * 1000000ULL;
 
 /* ---- polling ---- */
 
@@ -69,8 +69,9 @@ static void sweep_if_due(struct grpc_door *door)
     uint64_t now_ns = clock_now_ns();
     uint64_t due_ns = atomic_load(&door->sweep_ns);
 
-    if (now_ns >= due_ns && atomic_compare_exchange_strong(
-                                &door->sweep_ns, &due_ns, now_ns + SWEEP_NS))
+    if (now_ns >= due_ns &&
+        atomic_compare_exchange_strong(&door->sweep_ns, &due_ns,
+                                       now_ns + sweep_period_ns))
         sweep(door, now_ns);
 }
 
@@ -123,18 +124,22 @@ static void add_table(struct grpc_door *door, const struct op_table *table,
     door->services[door->service_count++] = table->service;
     for (size_t i = 0; i < table->count; i++) {
         as.op = &table->ops[i];
-        if (as.op->method)
-            door->methods[door->method_count++] = as;
+        if (!as.op->method)
+            continue;
+        door->methods[door->method_count++] = as;
+        if (as.op->max_body > door->largest_body)
+            door->largest_body = as.op->max_body;
     }
 }
 
-/* Lists the program's methods, and those of health and reflection. */
+/* Lists the methods of health, reflection and the program; the row behind the
+ * last stands for all that are unknown. */
 static bool add_tables(struct grpc_door *door,
                        const struct door_options *options, struct error *err)
 {
     const struct op_table *const *tables = options->tables;
     struct grpc_method as = {.door = door};
-    size_t services = 3, methods = count_methods(&health_ops) +
+    size_t services = 3, methods = 1 + count_methods(&health_ops) +
                                    count_methods(&reflection_v1_ops) +
                                    count_methods(&reflection_v1alpha_ops);
 
@@ -144,7 +149,7 @@ static bool add_tables(struct grpc_door *door,
     door->services = calloc(services, sizeof *door->services);
     if (!door->methods || !door->services)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the gRPC door");
-    door->unknown = as;
+    door->largest_body = door->max_body;
     as.app = &door->health;
     add_table(door, &health_ops, as);
     as.app = &door->reflection;
@@ -154,6 +159,7 @@ static bool add_tables(struct grpc_door *door,
     as.finished = options->finished;
     for (size_t i = 0; tables && tables[i]; i++)
         add_table(door, tables[i], as);
+    door->methods[door->method_count] = (struct grpc_method){.door = door};
     health_init(&door->health, door->services, door->service_count);
     door->reflection = (struct reflection){.services = door->services,
                                            .service_count = door->service_count,
@@ -163,9 +169,7 @@ static bool add_tables(struct grpc_door *door,
 
 static bool register_methods(struct grpc_door *door, struct error *err)
 {
-    for (size_t i = 0; i < door->method_count; i++) {
-        struct grpc_method *method = &door->methods[i];
-
+    for (struct grpc_method *method = door->methods; method->op; method++) {
         method->handle = grpc_server_register_method(
             door->server, method->op->method, NULL,
             method->op->stream == OP_EACH
@@ -194,17 +198,6 @@ static void log_line(gpr_log_func_args *line)
               line->file, line->line, line->message);
 }
 
-/* No endpoint takes a larger message than this. */
-static size_t largest_body(const struct grpc_door *door)
-{
-    size_t largest = door->max_body;
-
-    for (size_t i = 0; i < door->method_count; i++)
-        if (door->methods[i].op->max_body > largest)
-            largest = door->methods[i].op->max_body;
-    return largest < INT_MAX ? largest : INT_MAX;
-}
-
 static grpc_arg number(const char *key, int value)
 {
     /* gRPC Core copies the key; its type only lacks the const */
@@ -215,8 +208,9 @@ static grpc_arg number(const char *key, int value)
 
 static grpc_server *create_server(const struct grpc_door *door)
 {
+    size_t body = door->largest_body < INT_MAX ? door->largest_body : INT_MAX;
     grpc_arg list[] = {
-        number(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)largest_body(door)),
+        number(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)body),
         number(GRPC_ARG_MAX_CONCURRENT_STREAMS, STREAMS_PER_CONNECTION),
         number(GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES),
         /* identity only: a compressed message is refused unread, because
@@ -284,7 +278,7 @@ static struct grpc_door *door_new(const struct grpc_door_options *options)
         limits->deadline_ms ? limits->deadline_ms : DEFAULT_DEADLINE_MS;
     door->idle_timeout_ms =
         limits->idle_timeout_ms ? limits->idle_timeout_ms : DEFAULT_IDLE_MS;
-    atomic_init(&door->sweep_ns, clock_now_ns() + SWEEP_NS);
+    atomic_init(&door->sweep_ns, clock_now_ns() + sweep_period_ns);
     return door;
 }
 
@@ -301,9 +295,8 @@ static bool start(struct grpc_door *door, const struct door_options *options,
     if (!register_methods(door, err))
         return false;
     grpc_server_start(door->server);
-    for (size_t i = 0; i < door->method_count; i++)
+    for (size_t i = 0; i <= door->method_count; i++)
         grpc_method_listen(&door->methods[i]);
-    grpc_method_listen(&door->unknown);
     return start_threads(door, options->grpc_threads, err);
 }
 

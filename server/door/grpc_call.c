@@ -16,7 +16,7 @@
 #include "grpc_internal.h"
 
 /* A handler that meets the deadline itself has this long to say so. */
-static const uint64_t ANSWER_NS = 200000000;
+static const uint64_t answer_ns = 200000000;
 
 /* ---- one request, one answer ---- */
 
@@ -58,7 +58,7 @@ static void serve(struct grpc_rpc *rpc, grpc_answer *then)
         /* A stream is watched once its handler has returned, see stream.c. */
         if (call->op->stream != OP_SERVER && !rpc->watched)
             rpc_watch(rpc);
-        atomic_store(&rpc->give_up_ns, call->deadline_ns + ANSWER_NS);
+        atomic_store(&rpc->give_up_ns, call->deadline_ns + answer_ns);
         if (!door->hand_over(door->context, call, then))
             then(call);
     }

@@ -25,7 +25,7 @@ enum {
     INFO_DOMAIN = 2
 };
 
-static const char INFO_TYPE[] = "type.googleapis.com/google.rpc.ErrorInfo";
+static const char info_type[] = "type.googleapis.com/google.rpc.ErrorInfo";
 
 static void put_varint(struct buf *out, uint64_t value)
 {
@@ -51,7 +51,7 @@ static void put_info(struct buf *out, const char *reason, const char *domain,
 
     put_bytes(&info, INFO_REASON, reason, strlen(reason));
     put_bytes(&info, INFO_DOMAIN, domain, domain_size);
-    put_bytes(&any, ANY_TYPE_URL, INFO_TYPE, strlen(INFO_TYPE));
+    put_bytes(&any, ANY_TYPE_URL, info_type, strlen(info_type));
     put_bytes(&any, ANY_VALUE, info.data, info.size);
     put_bytes(out, STATUS_DETAILS, any.data, any.size);
     if (!buf_ok(&info) || !buf_ok(&any))

@@ -82,14 +82,14 @@ struct grpc_door {
     grpc_server *server;
     grpc_completion_queue *queue;
     struct grpc_method *methods;
-    size_t method_count;
-    struct grpc_method unknown;
+    size_t method_count; /* without the row for unknown ones at the end */
     pthread_t *threads;
     size_t thread_count;
     grpc_hand_over *hand_over;
     void *context;
     atomic_uint_fast64_t *next_id;
-    size_t max_body;
+    size_t max_body;     /* of endpoints without their own */
+    size_t largest_body; /* of any */
     uint32_t deadline_ms, idle_timeout_ms;
     atomic_uint_fast64_t sweep_ns; /* when to look for stalled calls next */
     const char **services;         /* of the tables and our own */

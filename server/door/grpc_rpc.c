@@ -22,7 +22,7 @@ enum {
     ARENA_BASE = 128 << 20   /* an arena may grow to this and 4 x the body */
 };
 
-static const uint64_t NS_PER_MS = 1000000;
+static const uint64_t ns_per_ms = 1000000;
 
 /* ---- life ---- */
 
@@ -166,7 +166,7 @@ size_t rpc_add_head(struct grpc_rpc *rpc, grpc_op *ops, size_t count)
 uint64_t rpc_write_limit_ns(size_t size)
 {
     return clock_now_ns() +
-           (WRITE_STALL_MS + size / WRITE_BYTES_PER_MS) * NS_PER_MS;
+           (WRITE_STALL_MS + size / WRITE_BYTES_PER_MS) * ns_per_ms;
 }
 
 /* ---- receive ---- */
@@ -211,13 +211,13 @@ static uint64_t find_deadline(const struct grpc_rpc *rpc, uint64_t now_ns)
 
     if (!own_ms)
         own_ms = rpc->door->deadline_ms;
-    own_ns = now_ns + own_ms * NS_PER_MS;
+    own_ns = now_ns + own_ms * ns_per_ms;
     left = gpr_time_sub(rpc->deadline, gpr_now(rpc->deadline.clock_type));
     if (left.tv_sec < 0)
         return now_ns;
     if (left.tv_sec > own_ms / 1000)
         return own_ns;
-    now_ns += (uint64_t)left.tv_sec * 1000 * NS_PER_MS + (uint64_t)left.tv_nsec;
+    now_ns += (uint64_t)left.tv_sec * 1000 * ns_per_ms + (uint64_t)left.tv_nsec;
     return now_ns < own_ns ? now_ns : own_ns;
 }
 

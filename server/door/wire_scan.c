@@ -292,7 +292,7 @@ static bool enter(struct scan *scan,
 static bool scan_field(struct scan *scan, struct error *err)
 {
     const ProtobufCFieldDescriptor *known;
-    struct field field = {0};
+    struct field field = {.data = scan->at};
 
     if (!take_tag(scan, &field, err) || !measure_value(scan, &field, err))
         return false;
@@ -315,7 +315,7 @@ bool wire_scan(const struct msg_def *def, const void *bytes, size_t size,
 {
     struct scan scan = {.start = bytes, .at = bytes};
 
-    if (!size) /* `bytes` may be NULL */
+    if (!bytes) /* there are none */
         return true;
     scan.memory_limit =
         (uint64_t)size * WIRE_MEMORY_PER_BYTE + WIRE_MEMORY_BASE;

@@ -124,13 +124,14 @@ static bool push(void *context, struct srv_call *call, grpc_answer *answer)
     return queue_push(context, call, answer);
 }
 
-int probe_set_up(void **state)
+static int set_up(void **state, uint32_t idle_timeout_ms)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     struct door_options options = {.tables = tables,
                                    .app = probe,
                                    .finished = finished,
                                    .max_body = PROBE_BODY_LIMIT,
+                                   .idle_timeout_ms = idle_timeout_ms,
                                    .grpc_threads = 2};
     struct error err;
 
@@ -148,6 +149,16 @@ int probe_set_up(void **state)
     client_open(&probe->client, probe->door);
     *state = probe;
     return 0;
+}
+
+int probe_set_up(void **state)
+{
+    return set_up(state, 0);
+}
+
+int probe_set_up_impatient(void **state)
+{
+    return set_up(state, 300);
 }
 
 int probe_tear_down(void **state)

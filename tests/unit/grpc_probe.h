@@ -37,6 +37,9 @@ struct probe {
 
 /* For cmocka: *state becomes a struct probe with an open door and client. */
 int probe_set_up(void **state);
+
+/* The same, but who says nothing for 300 ms is cut. */
+int probe_set_up_impatient(void **state);
 int probe_tear_down(void **state);
 
 void probe_pause(void);

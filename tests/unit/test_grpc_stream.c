@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "grpc_probe.h"
@@ -238,6 +240,22 @@ static void test_grpc_each_ends_at_the_first_failure(void **state)
     buf_release(&reply);
 }
 
+static void test_grpc_each_cuts_a_client_that_says_nothing(void **state)
+{
+    struct probe *probe = *state;
+    struct client_call call;
+    struct buf reply = {0};
+
+    client_start(&probe->client, &call, "/test.Probe/Talk", PROBE_PATIENCE_MS);
+    assert_true(client_send(&call, "\x0a\x02hi", 4, false));
+    assert_true(client_read(&call, &reply));
+    assert_int_equal(client_finish(&call), GRPC_STATUS_DEADLINE_EXCEEDED);
+    assert_int_equal(grpc_slice_str_cmp(call.text, "the call took too long"),
+                     0);
+    client_free(&call);
+    buf_release(&reply);
+}
+
 /* ---- health ---- */
 
 /* HealthCheckResponse.status of what is read next. */
@@ -325,6 +343,20 @@ static void test_grpc_door_cancels_what_outlives_the_grace(void **state)
     client_free(&work);
 }
 
+static void test_grpc_door_takes_no_socket_once_it_is_shut(void **state)
+{
+    struct probe *probe = *state;
+    int ends[2];
+    char byte;
+
+    grpc_door_drain(probe->door, 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
+                     0);
+    assert_false(grpc_door_add_fd(probe->door, ends[0], "127.0.0.1"));
+    assert_int_equal(read(ends[1], &byte, 1), 0); /* it was closed */
+    (void)close(ends[1]);
+}
+
 #define PROBE_TEST(test)                                                       \
     cmocka_unit_test_setup_teardown(test, probe_set_up, probe_tear_down)
 
@@ -340,10 +372,14 @@ int main(void)
         PROBE_TEST(test_grpc_each_answers_one_by_one),
         PROBE_TEST(test_grpc_each_answers_from_a_worker),
         PROBE_TEST(test_grpc_each_ends_at_the_first_failure),
+        cmocka_unit_test_setup_teardown(
+            test_grpc_each_cuts_a_client_that_says_nothing,
+            probe_set_up_impatient, probe_tear_down),
         PROBE_TEST(test_grpc_health_follows_the_door),
         PROBE_TEST(test_grpc_health_does_not_know_other_services),
         PROBE_TEST(test_grpc_door_drains_what_runs),
         PROBE_TEST(test_grpc_door_cancels_what_outlives_the_grace),
+        PROBE_TEST(test_grpc_door_takes_no_socket_once_it_is_shut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
