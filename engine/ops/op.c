@@ -215,9 +215,12 @@ bool op_axes(const int64_t *axes, size_t count, int rank, uint32_t *mask,
 bool op_known_ints(const struct op_node *op, size_t input, int64_t *list,
                    size_t max, size_t *count, struct error *err)
 {
-    const struct eng_tensor *tensor = op->in[input];
+    const struct eng_tensor *tensor;
     int64_t elements;
 
+    if (!op_has(op, input))
+        return fail(err, ERR_MODEL_INVALID, "input %zu is left out", input);
+    tensor = op->in[input];
     if (tensor->dtype != ENG_I64 && tensor->dtype != ENG_I32)
         return fail(err, ERR_MODEL_INVALID,
                     "input %zu is %s, expected int64 or int32", input,

@@ -164,7 +164,7 @@ bool op_axes(const int64_t *axes, size_t count, int rank, uint32_t *mask,
 /*
  * Elements of an integer input (int32 or int64) that infer needs: at most
  * `max` of them go to `list`.
- *   ERR_MODEL_INVALID      too many, or not of an integer type
+ *   ERR_MODEL_INVALID      left out, too many, or not of an integer type
  *   ERR_MODEL_UNSUPPORTED  not known while planning
  */
 bool op_known_ints(const struct op_node *op, size_t input, int64_t *list,

@@ -1,5 +1,8 @@
 # The engine: unit tests, operators against ONNX's own cases, whole models.
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
+unit_test(engine_memory SOURCES unit/test_engine_memory.c LIBS engine)
+target_link_options(test_engine_memory PRIVATE
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
 unit_test(engine_conv SOURCES unit/test_engine_conv.c LIBS engine)
 
 add_executable(engine_check unit/engine_check.c
