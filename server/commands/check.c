@@ -22,9 +22,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../commands.h"
 #include "arena.h"
 #include "buf.h"
+#include "commands.h"
 #include "engine.h"
 
 enum { PATH_SIZE = 4096, DEPTH_MAX = 16 };

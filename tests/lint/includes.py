@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = {
     "engine/base": {"engine/base", "gen/c"},
     "engine": {"engine", "engine/base", "engine/ops", "engine/onednn",
-               "engine/text", "gen/c"},
+               "engine/passes", "engine/text", "gen/c"},
     "gen/c": {"gen/c", "engine/base"},
     "codegen": {"codegen", "engine/base", "gen/c"},
     "server/door": {"server/door", "engine/base", "gen/c"},
@@ -68,7 +68,7 @@ def allowed(path, places):
 def headers():
     """Name as written in an include -> folders of ours that hold it."""
     found = {}
-    for path in sources("*.h") + sources("*.def"):
+    for path in sources("*.h") + sources("*.def") + sources("*.inc"):
         parts = path.split("/")
         for start in range(len(parts)):
             found.setdefault("/".join(parts[start:]), set()).add(
