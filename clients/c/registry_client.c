@@ -3,10 +3,10 @@
  */
 #include "registry_client.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "authority.h"
 #include "transport.h"
 
 static const struct registry_transport *const transports[] = {
@@ -16,32 +16,6 @@ struct registry_client {
     const struct registry_transport *transport;
     void *state;
 };
-
-enum { AUTHORITY_SIZE = 256 };
-
-/* Copies "host:port" of what follows the scheme; a path must be empty. */
-static bool take_authority(const char *rest, char authority[AUTHORITY_SIZE],
-                           struct error *err)
-{
-    size_t length = strcspn(rest, "/");
-    const char *colon;
-    char *end;
-    long port;
-
-    if (length == 0 || length >= AUTHORITY_SIZE ||
-        (rest[length] && rest[length + 1]))
-        return fail(err, ERR_USAGE, "the registry's URL is not host:port");
-    memcpy(authority, rest, length);
-    authority[length] = '\0';
-    for (const char *at = authority; *at; at++)
-        if (!isalnum((unsigned char)*at) && !strchr(".-:[]_", *at))
-            return fail(err, ERR_USAGE, "the registry's URL has a bad host");
-    colon = strrchr(authority, ':');
-    port = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (!colon || colon == authority || *end || port < 1 || port > 65535)
-        return fail(err, ERR_USAGE, "the registry's URL has no port");
-    return true;
-}
 
 struct registry_client *registry_client_open(const char *url, struct error *err)
 {
@@ -53,7 +27,7 @@ struct registry_client *registry_client_open(const char *url, struct error *err)
 
         if (strncmp(url, transports[i]->scheme, length) != 0)
             continue;
-        if (!take_authority(url + length, authority, err))
+        if (!authority_read(url + length, authority, err))
             return NULL;
         client = calloc(1, sizeof *client);
         if (!client) {

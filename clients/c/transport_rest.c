@@ -1,14 +1,11 @@
 /*
- * Transport over REST, in the form of the Runtime API text; the only file that
- * sees libcurl.
+ * Transport over REST, in the form of the Runtime API text.
  *
  * Sends the seven fields of the text and no others, and takes from an answer
  * the fields it knows, in whatever order and company they come: registries of
  * 1.1 leave some out, others add some.
  */
-#include <curl/curl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +13,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "http_client.h"
 #include "rest_answer.h"
 #include "transport.h"
 
@@ -26,19 +24,9 @@ enum {
 };
 
 struct rest {
-    CURL *curl;
-    struct curl_slist *headers;
-    char base[300];    /* "http://host:port" */
-    struct buf answer; /* body of the last answer */
-    struct arena arena;
+    struct http_client *http;
+    struct arena arena; /* of one answer */
 };
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void init_curl(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_NOTHING);
-}
 
 static void rest_close(void *state)
 {
@@ -46,9 +34,7 @@ static void rest_close(void *state)
 
     if (!rest)
         return;
-    curl_easy_cleanup(rest->curl);
-    curl_slist_free_all(rest->headers);
-    buf_release(&rest->answer);
+    http_client_close(rest->http);
     arena_release(&rest->arena);
     free(rest);
 }
@@ -57,86 +43,40 @@ static void *rest_open(const char *authority, struct error *err)
 {
     struct rest *rest = calloc(1, sizeof *rest);
 
-    (void)pthread_once(&curl_once, init_curl);
-    if (rest) {
-        arena_init(&rest->arena, 0);
-        (void)snprintf(rest->base, sizeof rest->base, "http://%s", authority);
-        rest->curl = curl_easy_init();
-        rest->headers =
-            curl_slist_append(NULL, "Content-Type: application/json");
+    if (!rest) {
+        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for an HTTP client");
+        return NULL;
     }
-    if (rest && rest->curl && rest->headers)
+    arena_init(&rest->arena, 0);
+    rest->http = http_client_open(authority, ANSWER_MAX_BYTES, err);
+    if (rest->http)
         return rest;
-    (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for an HTTP client");
     rest_close(rest);
     return NULL;
 }
 
 /* ---- one exchange ---- */
 
-static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
-{
-    struct buf *answer = context;
-
-    if (answer->size + size * count > ANSWER_MAX_BYTES)
-        return 0; /* ends the transfer with an error */
-    buf_append(answer, bytes, size * count);
-    return buf_ok(answer) ? size * count : 0;
-}
-
-struct request {
-    const char *verb, *path;
-    const char *body; /* NULL = none */
-    uint32_t timeout_ms;
-};
-
-static void prepare(struct rest *rest, const struct request *request,
-                    const char *url)
-{
-    CURL *curl = rest->curl;
-
-    curl_easy_reset(curl); /* keeps the connection */
-    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, rest->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &rest->answer);
-    if (request->body)
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
-}
-
 /* Sends and waits; `*status` is the answer's. */
-static bool exchange(struct rest *rest, const struct request *request,
-                     long *status, struct error *err)
+static bool exchange(struct rest *rest, const struct http_request *request,
+                     int *status, struct error *err)
 {
-    char url[1024];
-    CURLcode code;
+    struct error why = {0};
 
-    (void)snprintf(url, sizeof url, "%s%s", rest->base, request->path);
-    buf_clear(&rest->answer);
     arena_reset(&rest->arena);
-    prepare(rest, request, url);
-    code = curl_easy_perform(rest->curl);
-    if (code != CURLE_OK)
-        return fail(err, ERR_REGISTRY_UNAVAILABLE,
-                    "the registry does not answer: %s",
-                    curl_easy_strerror(code));
-    (void)curl_easy_getinfo(rest->curl, CURLINFO_RESPONSE_CODE, status);
-    return true;
+    return http_client_send(rest->http, request, status, &why) ||
+           fail(err, ERR_REGISTRY_UNAVAILABLE,
+                "the registry does not answer: %.160s", why.msg);
 }
 
 /* The same with a body that may have failed to fit in memory. */
 static bool post(struct rest *rest, const char *path, struct buf *body,
-                 uint32_t timeout_ms, long *status, struct error *err)
+                 uint32_t timeout_ms, int *status, struct error *err)
 {
-    const struct request request = {.verb = "POST",
-                                    .path = path,
-                                    .body = body->data,
-                                    .timeout_ms = timeout_ms};
+    const struct http_request request = {.verb = "POST",
+                                         .path = path,
+                                         .body = body->data,
+                                         .timeout_ms = timeout_ms};
 
     if (!buf_ok(body))
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for a body");
@@ -146,10 +86,10 @@ static bool post(struct rest *rest, const char *path, struct buf *body,
 /* ---- failures ---- */
 
 /* The error of a status that is not 200, in the registry's words if any. */
-static bool refuse(struct rest *rest, long status, struct error *err)
+static bool refuse(struct rest *rest, int status, struct error *err)
 {
     static const struct {
-        long status;
+        int status;
         enum err_code code;
     } codes[] = {{400, ERR_VALIDATION_ERROR},
                  {HTTP_UNPROCESSABLE, ERR_VALIDATION_ERROR},
@@ -165,11 +105,11 @@ static bool refuse(struct rest *rest, long status, struct error *err)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].status == status)
             code = codes[i].code;
-    if (!rest_read_fields(&rest->answer, &rest->arena, &fields, &unreadable) ||
+    if (!rest_read_fields(http_client_body(rest->http), &rest->arena, &fields,
+                          &unreadable) ||
         !fields.error)
-        return fail(err, code, "the registry answers %ld", status);
-    return fail(err, code, "the registry answers %ld: %s", status,
-                fields.error);
+        return fail(err, code, "the registry answers %d", status);
+    return fail(err, code, "the registry answers %d: %s", status, fields.error);
 }
 
 /* ---- the four calls ---- */
@@ -216,7 +156,8 @@ static bool read_lease(struct rest *rest, struct registry_lease *lease,
     struct error why = {0};
     const char *id, *message;
 
-    if (!rest_read_fields(&rest->answer, &rest->arena, &fields, &why))
+    if (!rest_read_fields(http_client_body(rest->http), &rest->arena, &fields,
+                          &why))
         return fail(err, ERR_REGISTRY_UNAVAILABLE,
                     "the registry's answer is not JSON");
     if ((fields.has_success && !fields.success) || fields.assigned_port < 1 ||
@@ -243,7 +184,7 @@ static bool read_lease(struct rest *rest, struct registry_lease *lease,
 
 static bool enter_once(struct rest *rest,
                        const struct registry_announcement *who,
-                       bool with_process, uint32_t timeout_ms, long *status,
+                       bool with_process, uint32_t timeout_ms, int *status,
                        struct error *err)
 {
     struct buf body = {0};
@@ -262,7 +203,7 @@ static bool rest_enter(void *state, const struct registry_announcement *who,
     struct rest *rest = state;
     struct error first = {0};
     bool is_old = false;
-    long status = 0;
+    int status = 0;
 
     if (!enter_once(rest, who, true, timeout_ms, &status, err))
         return false;
@@ -288,19 +229,20 @@ static bool rest_enter(void *state, const struct registry_announcement *who,
 static bool ask(struct rest *rest, const char *verb, const char *prefix,
                 const char *text, uint32_t timeout_ms, struct error *err)
 {
-    char *escaped = curl_easy_escape(rest->curl, text, 0);
-    char path[1024];
-    const struct request request = {
-        .verb = verb, .path = path, .timeout_ms = timeout_ms};
-    long status = 0;
+    struct http_request request = {.verb = verb, .timeout_ms = timeout_ms};
+    struct buf path = {0};
+    int status = 0;
+    bool ok;
 
-    if (!escaped)
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
-    (void)snprintf(path, sizeof path, "%s%s", prefix, escaped);
-    curl_free(escaped);
-    if (!exchange(rest, &request, &status, err))
-        return false;
-    return status == 200 || status == 204 || refuse(rest, status, err);
+    buf_string(&path, prefix);
+    http_client_escape(&path, text);
+    request.path = path.data;
+    if (buf_ok(&path))
+        ok = exchange(rest, &request, &status, err);
+    else
+        ok = fail(err, ERR_OUT_OF_MEMORY, "no memory for a path");
+    buf_release(&path);
+    return ok && (status == 200 || status == 204 || refuse(rest, status, err));
 }
 
 static bool rest_leave(void *state, int port, const char *id,
@@ -319,7 +261,7 @@ static bool rest_beat(void *state, int port, const char *id,
     struct rest *rest = state;
     struct buf body = {0};
     char path[64];
-    long status = 0;
+    int status = 0;
     bool ok;
 
     (void)snprintf(path, sizeof path, "/heartbeat/%d", port);
@@ -341,7 +283,8 @@ static bool rest_resolve(void *state, const char *model, uint32_t timeout_ms,
 
     if (!ask(rest, "GET", "/resolve/", model, timeout_ms, err))
         return false;
-    if (!rest_read_instances(&rest->answer, &rest->arena, found, err))
+    if (!rest_read_instances(http_client_body(rest->http), &rest->arena, found,
+                             err))
         return fail(err, ERR_REGISTRY_UNAVAILABLE,
                     "the registry's answer is not JSON");
     return found->count > 0 ||

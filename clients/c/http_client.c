@@ -1,0 +1,129 @@
+/*
+ * HTTP client: see http_client.h.
+ */
+#include "http_client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "authority.h"
+
+enum { URL_SIZE = 1024 };
+
+struct http_client {
+    CURL *curl;
+    struct curl_slist *headers;
+    char base[AUTHORITY_SIZE + 8]; /* "http://host:port" */
+    struct buf answer;
+    size_t answer_max;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_NOTHING);
+}
+
+struct http_client *http_client_open(const char *authority, size_t answer_max,
+                                     struct error *err)
+{
+    struct http_client *client = calloc(1, sizeof *client);
+
+    (void)pthread_once(&curl_once, init_curl);
+    if (client) {
+        client->answer_max = answer_max;
+        (void)snprintf(client->base, sizeof client->base, "http://%s",
+                       authority);
+        client->curl = curl_easy_init();
+        client->headers =
+            curl_slist_append(NULL, "Content-Type: application/json");
+    }
+    if (client && client->curl && client->headers)
+        return client;
+    (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for an HTTP client");
+    http_client_close(client);
+    return NULL;
+}
+
+void http_client_close(struct http_client *client)
+{
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    curl_slist_free_all(client->headers);
+    buf_release(&client->answer);
+    free(client);
+}
+
+static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
+{
+    struct http_client *client = context;
+    struct buf *answer = &client->answer;
+
+    if (size * count > client->answer_max - answer->size)
+        return 0; /* ends the transfer with an error */
+    buf_append(answer, bytes, size * count);
+    return buf_ok(answer) ? size * count : 0;
+}
+
+static void prepare(struct http_client *client,
+                    const struct http_request *request, const char *url)
+{
+    CURL *curl = client->curl;
+
+    curl_easy_reset(curl); /* keeps the connection */
+    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
+    if (request->body)
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+}
+
+bool http_client_send(struct http_client *client,
+                      const struct http_request *request, int *status,
+                      struct error *err)
+{
+    char url[URL_SIZE];
+    long answered = 0;
+    CURLcode code;
+
+    if (snprintf(url, sizeof url, "%s%s", client->base, request->path) >=
+        (int)sizeof url)
+        return fail(err, ERR_URI_TOO_LONG, "the URL has more than %d bytes",
+                    URL_SIZE - 1);
+    buf_clear(&client->answer);
+    prepare(client, request, url);
+    code = curl_easy_perform(client->curl);
+    if (code != CURLE_OK)
+        return fail(
+            err, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_NOT_READY,
+            "%s", curl_easy_strerror(code));
+    (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answered);
+    *status = (int)answered;
+    return true;
+}
+
+const struct buf *http_client_body(const struct http_client *client)
+{
+    return &client->answer;
+}
+
+void http_client_escape(struct buf *out, const char *text)
+{
+    char *escaped = curl_easy_escape(NULL, text, 0);
+
+    if (escaped)
+        buf_string(out, escaped);
+    else
+        out->failed = true;
+    curl_free(escaped);
+}

@@ -1,0 +1,50 @@
+/*
+ * HTTP client: one request at a time to one server; the only file of the
+ * client that sees libcurl.
+ *
+ * Knows bytes and statuses, no messages. The connection is kept between
+ * requests; proxies, redirects and other protocols than HTTP are not used.
+ *
+ * Threads: the caller serialises per client.
+ */
+#ifndef CLIENTS_C_HTTP_CLIENT_H
+#define CLIENTS_C_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "error.h"
+
+struct http_client;
+
+/* Of "host:port", see authority.h; longer answers than `answer_max` bytes are
+ * not taken. Connects with the first request. ERR_OUT_OF_MEMORY. */
+struct http_client *http_client_open(const char *authority, size_t answer_max,
+                                     struct error *err);
+
+/* Accepts NULL. */
+void http_client_close(struct http_client *client);
+
+struct http_request {
+    const char *verb, *path; /* the path escaped, with its query */
+    const char *body;        /* JSON; NULL = none */
+    uint32_t timeout_ms;
+};
+
+/*
+ * Sends and waits. `*status` is the answer's, whatever it is; its body is
+ * *http_client_body() until the next request. ERR_TIMEOUT: no answer in time;
+ * ERR_NOT_READY: no connection, or an answer that is not HTTP or too long.
+ */
+bool http_client_send(struct http_client *client,
+                      const struct http_request *request, int *status,
+                      struct error *err);
+
+const struct buf *http_client_body(const struct http_client *client);
+
+/* Appends `text` as one segment of a path or value of a query. */
+void http_client_escape(struct buf *out, const char *text);
+
+#endif
