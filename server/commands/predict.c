@@ -1,0 +1,367 @@
+/*
+ * specserve predict TARGET: sends one input to a served model.
+ *
+ * The request is a PredictRequest whatever it is made of, and the answer is
+ * the same JSON over REST and gRPC. It goes to standard output, laid out when
+ * that is a terminal; why there is no prediction goes to standard error.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec_json.h"
+#include "commands.h"
+#include "json_show.h"
+#include "runtime_server.h"
+#include "target.h"
+
+static const char usage[] =
+    "usage: specserve predict TARGET [--text S | --data JSON | --example "
+    "NAME]\n"
+    "                                [--grpc] [--registry URL] [--timeout-s "
+    "N] [--json]\n"
+    "\n"
+    "TARGET is http://host:port, host:port, or the name of a model, which the\n"
+    "registry is asked for.\n"
+    "\n"
+    "  --text S        the text to predict for\n"
+    "  --data JSON     the data of the request, {\"text\": \"CCO\"}, sent as "
+    "input_type\n"
+    "                  text if it has a text, else tabular; or a whole "
+    "request with\n"
+    "                  input_type and data\n"
+    "  --example NAME  an example of /test_examples; the first one without "
+    "any input\n"
+    "  --grpc          over gRPC instead of REST\n"
+    "  --registry URL  http://host:port or grpc://host:port "
+    "(http://127.0.0.1:5000)\n"
+    "  --timeout-s N   seconds to wait, 1 to 3600 (30)\n"
+    "  --json          as one line of JSON, also on a terminal\n"
+    "\n"
+    "Exit code: 0 predicted, 1 the model declined or the server failed, 2 "
+    "usage or\n"
+    "nobody answered.\n";
+
+enum { TIMEOUT_S = 30, TIMEOUT_MAX_S = 3600 };
+
+struct options {
+    struct target_options target;
+    const char *text, *data, *example, *timeout;
+    bool json, help;
+};
+
+/* ---- arguments ---- */
+
+/* The option that takes a value and is called `flag`, or NULL. */
+static const char **value_of(struct options *options, const char *flag)
+{
+    const struct {
+        const char *flag;
+        const char **value;
+    } known[] = {{"--text", &options->text},
+                 {"--data", &options->data},
+                 {"--example", &options->example},
+                 {"--registry", &options->target.registry},
+                 {"--timeout-s", &options->timeout}};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].flag, flag) == 0)
+            return known[i].value;
+    return NULL;
+}
+
+static bool take_argument(struct options *options, const char *argument)
+{
+    if (strcmp(argument, "--help") == 0)
+        options->help = true;
+    else if (strcmp(argument, "--grpc") == 0)
+        options->target.door = MODEL_GRPC;
+    else if (strcmp(argument, "--json") == 0)
+        options->json = true;
+    else if (argument[0] == '-' || options->target.name)
+        return false;
+    else
+        options->target.name = argument;
+    return true;
+}
+
+static bool take_timeout(struct options *options)
+{
+    char *end;
+    long seconds = TIMEOUT_S;
+
+    if (options->timeout) {
+        errno = 0;
+        seconds = strtol(options->timeout, &end, 10);
+        if (errno || end == options->timeout || *end || seconds < 1 ||
+            seconds > TIMEOUT_MAX_S)
+            return false;
+    }
+    options->target.timeout_ms = (uint32_t)seconds * 1000;
+    return true;
+}
+
+static bool parse_options(int argc, char **argv, struct options *options)
+{
+    *options = (struct options){
+        .target = {.registry = "http://127.0.0.1:5000", .door = MODEL_REST}};
+    for (int i = 0; i < argc; i++) {
+        const char **value = value_of(options, argv[i]);
+
+        if (value && i + 1 == argc)
+            return false;
+        if (value)
+            *value = argv[++i];
+        else if (!take_argument(options, argv[i]))
+            return false;
+    }
+    if (options->help)
+        return true;
+    if ((options->text != NULL) + (options->data != NULL) +
+            (options->example != NULL) >
+        1)
+        return false;
+    return options->target.name && take_timeout(options);
+}
+
+/* ---- the request, as JSON ---- */
+
+/* json_check() knows the limits that jansson does not. */
+static json_t *parse(const char *text, size_t size, struct error *err)
+{
+    struct arena arena;
+    json_error_t why;
+    json_t *root = NULL;
+
+    arena_init(&arena, 0);
+    if (json_check(text, size, &arena, err)) {
+        root = json_loadb(text, size, JSON_DECODE_ANY, &why);
+        if (!root)
+            (void)fail(err, ERR_MALFORMED_JSON, "%s", why.text);
+    }
+    arena_release(&arena);
+    return root;
+}
+
+/* The request around `data`, which it takes. */
+static json_t *request_of(json_t *data)
+{
+    bool has_text = json_object_get(data, "text") != NULL;
+
+    return json_pack("{s:s, s:o}", "input_type", has_text ? "text" : "tabular",
+                     "data", data);
+}
+
+static json_t *request_of_data(const char *text, struct error *err)
+{
+    json_t *data = parse(text, strlen(text), err);
+
+    if (!data)
+        return NULL;
+    if (json_object_get(data, "input_type"))
+        return data;
+    if (json_is_object(data))
+        return request_of(data);
+    json_decref(data);
+    (void)fail(err, ERR_USAGE, "--data is not a JSON object");
+    return NULL;
+}
+
+static const struct op_def *op_with_reply(const struct msg_def *reply)
+{
+    for (size_t i = 0; i < runtime_ops.count; i++)
+        if (runtime_ops.ops[i].reply == reply)
+            return &runtime_ops.ops[i];
+    return NULL;
+}
+
+/* The example of this name, or the first one for NULL; borrowed. */
+static json_t *find_example(json_t *examples, const char *name)
+{
+    json_t *example;
+    size_t i;
+
+    json_array_foreach(examples, i, example)
+    {
+        const char *is = json_string_value(json_object_get(example, "name"));
+
+        if (!name || (is && strcmp(is, name) == 0))
+            return example;
+    }
+    return NULL;
+}
+
+/* Other makes of server give an example's text only. */
+static json_t *request_of_answer(json_t *answer, const char *name,
+                                 struct error *err)
+{
+    json_t *how = json_object_get(answer, "usage_instructions");
+    json_t *type =
+        json_object_get(json_object_get(how, "body_format"), "input_type");
+    json_t *example = find_example(json_object_get(answer, "examples"), name);
+    json_t *data = json_object_get(example, "data");
+    json_t *text = json_object_get(example, "text"), *request;
+
+    if (!data && !text) {
+        (void)fail(err, ERR_NOT_FOUND, "/test_examples has no example%s%.100s",
+                   name ? " called " : "", name ? name : "");
+        return NULL;
+    }
+    request =
+        request_of(data ? json_incref(data) : json_pack("{s:O}", "text", text));
+    if (json_is_string(type))
+        (void)json_object_set(request, "input_type", type);
+    return request;
+}
+
+static json_t *request_of_example(struct target *target, const char *name,
+                                  struct error *err)
+{
+    struct runtime_test_examples_request ask;
+    struct buf answer = {0};
+    json_t *root = NULL, *request = NULL;
+
+    runtime_test_examples_request_init(&ask);
+    if (target_call(target, op_with_reply(&runtime_test_examples_response_def),
+                    &ask, &answer, err))
+        root = parse(answer.data, answer.size, err);
+    if (root)
+        request = request_of_answer(root, name, err);
+    json_decref(root);
+    buf_release(&answer);
+    return request;
+}
+
+static json_t *make_request(struct target *target,
+                            const struct options *options, struct error *err)
+{
+    json_t *data;
+
+    if (options->data)
+        return request_of_data(options->data, err);
+    if (!options->text)
+        return request_of_example(target, options->example, err);
+    data = json_pack("{s:s}", "text", options->text);
+    if (data)
+        return request_of(data);
+    (void)fail(err, ERR_USAGE, "--text is not UTF-8");
+    return NULL;
+}
+
+/* The request as a message in the arena. */
+static bool read_request(json_t *request, struct arena *arena, void **message,
+                         struct error *err)
+{
+    char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    bool ok = false;
+
+    if (text)
+        ok = json_decode(&runtime_predict_request_def, text, strlen(text),
+                         arena, message, err);
+    else if (err->code == ERR_NONE)
+        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for the request");
+    free(text);
+    return ok;
+}
+
+/* ---- the answer ---- */
+
+static void print_answer(const struct buf *answer, bool for_people)
+{
+    struct buf text = {0};
+
+    if (for_people)
+        json_show(answer->data, answer->size, &text);
+    if (for_people && buf_ok(&text))
+        (void)fwrite(text.data, 1, text.size, stdout);
+    else
+        (void)fwrite(answer->data, 1, answer->size, stdout);
+    (void)fputc('\n', stdout);
+    buf_release(&text);
+}
+
+/* "CODE: sentence", as far as the answer has them. */
+static void print_failure(json_t *answer)
+{
+    const char *code = json_string_value(json_object_get(answer, "error_code"));
+    const char *text = json_string_value(json_object_get(answer, "error"));
+
+    if (!text)
+        text = json_string_value(json_object_get(answer, "error_message"));
+    (void)fprintf(stderr, "specserve predict: %s%s%s\n", code ? code : "",
+                  code ? ": " : "", text ? text : "no prediction");
+}
+
+static int show(const struct buf *answer, const struct options *options)
+{
+    struct error err = {0};
+    json_t *root = parse(answer->data, answer->size, &err);
+    bool success = json_is_true(json_object_get(root, "success"));
+
+    print_answer(answer, !options->json && isatty(STDOUT_FILENO));
+    if (!success)
+        print_failure(root);
+    json_decref(root);
+    return success ? EXIT_OK : EXIT_WRONG;
+}
+
+/* The fault of a target names it; one of the arguments needs no address. */
+static int complain(const struct target *target, const struct error *err)
+{
+    bool answered = err->code == ERR_BAD_REQUEST;
+    bool is_its =
+        answered || err->code == ERR_NOT_READY || err->code == ERR_TIMEOUT;
+
+    (void)fprintf(stderr, "specserve predict: %s%s%s\n",
+                  target && is_its ? target_address(target) : "",
+                  target && is_its ? ": " : "", err->msg);
+    return answered ? EXIT_WRONG : EXIT_USAGE;
+}
+
+static int predict(struct target *target, const struct options *options)
+{
+    struct buf answer = {0};
+    struct arena arena;
+    struct error err = {0};
+    json_t *request = make_request(target, options, &err);
+    void *message = NULL;
+    int code;
+
+    arena_init(&arena, 0);
+    if (read_request(request, &arena, &message, &err) &&
+        target_call(target, op_with_reply(&runtime_predict_response_def),
+                    message, &answer, &err))
+        code = show(&answer, options);
+    else
+        code = complain(target, &err);
+    json_decref(request);
+    buf_release(&answer);
+    arena_release(&arena);
+    return code;
+}
+
+int command_predict(int argc, char **argv)
+{
+    struct options options;
+    struct target *target;
+    struct error err = {0};
+    int code;
+
+    if (!parse_options(argc, argv, &options)) {
+        (void)fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        (void)fputs(usage, stdout);
+        return EXIT_OK;
+    }
+    target = target_open(&options.target, &err);
+    if (!target)
+        return complain(NULL, &err);
+    code = predict(target, &options);
+    target_close(target);
+    return code;
+}
