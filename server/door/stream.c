@@ -101,6 +101,16 @@ static void finish_locked(struct door_stream *stream)
     rpc_finish(stream->rpc, &stream->sent);
 }
 
+/* Tells the client that the stream stands, although there is nothing to say. */
+static void send_head_locked(struct door_stream *stream)
+{
+    struct grpc_rpc *rpc = stream->rpc;
+    grpc_op op;
+
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(0));
+    rpc_start(rpc, &op, rpc_add_head(rpc, &op, 0), &stream->sent);
+}
+
 /* Starts the next write, or the end, if there is one to start. */
 static void advance_locked(struct door_stream *stream)
 {
@@ -113,6 +123,9 @@ static void advance_locked(struct door_stream *stream)
         stream->sending = true;
         stream->ending = true;
         finish_locked(stream);
+    } else if (stream->detached && !stream->rpc->head_sent) {
+        stream->sending = true;
+        send_head_locked(stream);
     }
 }
 

@@ -121,6 +121,13 @@ bool client_read(struct client_call *call, struct buf *out)
     return true;
 }
 
+void client_wait_for_head(struct client_call *call)
+{
+    if (!call->has_head)
+        (void)wait_for(call, &call->head);
+    call->has_head = true;
+}
+
 void client_cancel(struct client_call *call)
 {
     grpc_call_cancel(call->core, NULL);
@@ -134,7 +141,7 @@ grpc_status_code client_finish(struct client_call *call)
     while (client_read(call, &unread))
         ;
     buf_release(&unread);
-    (void)wait_for(call, &call->head);
+    client_wait_for_head(call);
     (void)wait_for(call, &call->status);
     return call->status;
 }

@@ -22,6 +22,7 @@ struct client_call {
     struct client *client;
     grpc_call *core;
     grpc_metadata_array head, trailers;
+    bool has_head;
     grpc_status_code status;
     grpc_slice text;
 };
@@ -40,6 +41,9 @@ bool client_send(struct client_call *call, const void *bytes, size_t size,
 
 /* The next message, emptying `out` first; false at the end. */
 bool client_read(struct client_call *call, struct buf *out);
+
+/* Waits until the server has answered anything, be it an end. */
+void client_wait_for_head(struct client_call *call);
 
 void client_cancel(struct client_call *call);
 

@@ -126,6 +126,24 @@ static void test_grpc_stream_sends_before_its_handler_returns(void **state)
     buf_release(&reply);
 }
 
+/* A client that waits for the head learns that the stream stands. */
+static void test_grpc_stream_opens_before_its_first_message(void **state)
+{
+    struct probe *probe = *state;
+    struct client_call call;
+    struct buf reply = {0};
+
+    follow(probe, &call, "/test.Probe/Follow");
+    client_wait_for_head(&call);
+    assert_true(send_text(wait_for_stream(probe), (char[]){"now"}));
+    assert_true(client_read(&call, &reply));
+    assert_memory_equal(reply.data, "\x0a\x03now", 5);
+    stream_end(wait_for_stream(probe), ERR_NONE, NULL);
+    assert_int_equal(client_finish(&call), GRPC_STATUS_OK);
+    client_free(&call);
+    buf_release(&reply);
+}
+
 static void test_grpc_stream_tells_when_the_client_left(void **state)
 {
     struct probe *probe = *state;
@@ -366,6 +384,7 @@ int main(void)
         PROBE_TEST(test_grpc_stream_keeps_the_order),
         PROBE_TEST(test_grpc_stream_of_a_worker_keeps_the_order),
         PROBE_TEST(test_grpc_stream_sends_before_its_handler_returns),
+        PROBE_TEST(test_grpc_stream_opens_before_its_first_message),
         PROBE_TEST(test_grpc_stream_tells_when_the_client_left),
         PROBE_TEST(test_grpc_stream_cuts_a_reader_that_is_too_slow),
         PROBE_TEST(test_grpc_stream_queues_at_most_256_messages),
