@@ -15,6 +15,8 @@ add_library(engine STATIC
   tensor.c ${engine_ops} ${engine_onednn} ${engine_passes})
 # a * b + c may be one instruction: more exact, and twice as fast.
 target_compile_options(engine PRIVATE -ffp-contract=fast)
+# gcc's -O2 leaves loops of unknown length scalar.
+target_compile_options(engine PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>)
 target_include_directories(engine PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(engine
   PUBLIC base

@@ -12,7 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "clones.h"
 #include "op.h"
 
 static inline int64_t float_to_i64(double value)

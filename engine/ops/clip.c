@@ -14,9 +14,9 @@
 #include "clones.h"
 #include "op.h"
 
-#define CLIP(name, T)                                                          \
-    OP_CLONES static void name(const void *x, const void *low,                 \
-                               const void *high, void *y, int64_t count)       \
+#define CLIP(name, T, CLONES)                                                  \
+    CLONES static void name(const void *x, const void *low, const void *high,  \
+                            void *y, int64_t count)                            \
     {                                                                          \
         for (int64_t i = 0; i < count; i++) {                                  \
             T v = ((const T *)x)[i];                                           \
@@ -29,16 +29,16 @@
         }                                                                      \
     }
 
-CLIP(clip_f32, float)
-CLIP(clip_f64, double)
-CLIP(clip_i8, int8_t)
-CLIP(clip_i16, int16_t)
-CLIP(clip_i32, int32_t)
-CLIP(clip_i64, int64_t)
-CLIP(clip_u8, uint8_t)
-CLIP(clip_u16, uint16_t)
-CLIP(clip_u32, uint32_t)
-CLIP(clip_u64, uint64_t)
+CLIP(clip_f32, float, OP_CLONES)
+CLIP(clip_f64, double, OP_CLONES)
+CLIP(clip_i8, int8_t, )
+CLIP(clip_i16, int16_t, )
+CLIP(clip_i32, int32_t, )
+CLIP(clip_i64, int64_t, )
+CLIP(clip_u8, uint8_t, )
+CLIP(clip_u16, uint16_t, )
+CLIP(clip_u32, uint32_t, )
+CLIP(clip_u64, uint64_t, )
 
 typedef void (*clip_fn)(const void *x, const void *low, const void *high,
                         void *y, int64_t count);
