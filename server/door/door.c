@@ -40,8 +40,10 @@ static void complete(struct door_options *options)
         options->protos = no_protos;
     if (options->workers <= 0)
         options->workers = 2;
-    if (options->queue_length <= 0)
+    if (options->queue_length == 0)
         options->queue_length = 64;
+    if (options->queue_length < 0)
+        options->queue_length = 0;
     if (options->grpc_threads <= 0)
         options->grpc_threads = 1;
     if (options->max_connections <= 0)
@@ -75,6 +77,19 @@ static void give_grpc(void *context, int fd, const char *peer)
     struct door *door = context;
 
     (void)grpc_door_add_fd(door->grpc, fd, peer);
+}
+
+static bool open_routes(struct door *door, struct error *err)
+{
+    const struct door_alias *alias = door->options.aliases;
+
+    door->routes = route_table_new(door->options.tables, err);
+    if (!door->routes)
+        return false;
+    for (; alias && alias->path; alias++)
+        if (!route_table_alias(door->routes, alias->path, alias->target, err))
+            return false;
+    return true;
 }
 
 static bool open_libraries(struct door *door, struct error *err)
@@ -126,8 +141,7 @@ struct door *door_open(const struct door_options *options, struct error *err)
     door->options = *options;
     complete(&door->options);
     atomic_init(&door->next_id, 1);
-    door->routes = route_table_new(options->tables, err);
-    if (!door->routes || !validate_prepare(options->tables, err))
+    if (!open_routes(door, err) || !validate_prepare(options->tables, err))
         goto failed;
     door->queue =
         queue_new(door->options.workers, door->options.queue_length, err);

@@ -14,11 +14,17 @@
 
 #include "call.h"
 
+/* Another path under which a GET endpoint answers: probes of other systems. */
+struct door_alias {
+    const char *path, *target; /* "/ready", "/health" */
+};
+
 /* Every number is a limit that bad input meets; 0 takes the default. */
 struct door_options {
     const char *host; /* numeric address; default "127.0.0.1" */
     int port;         /* 0 = any free one, see door_port() */
-    const struct op_table *const *tables;   /* NULL-ended */
+    const struct op_table *const *tables; /* NULL-ended */
+    const struct door_alias *aliases; /* ended by a NULL path; NULL = none */
     const struct proto_file *const *protos; /* NULL-ended; for reflection */
     void *app;
     /* Told of every call of these tables once its answer stands (call->err,
@@ -30,7 +36,7 @@ struct door_options {
      * "*" does not open that. */
     const char *const *allowed_hosts;
     int workers;                /* threads that run OP_QUEUE handlers; 2 */
-    int queue_length;           /* calls waiting for a worker; 64 */
+    int queue_length;           /* calls waiting for a worker; 64; -1: none */
     int grpc_threads;           /* 1 */
     int max_connections;        /* 10000 */
     int max_connections_per_ip; /* 256 (IPv6: per /64); loopback: no limit */
@@ -46,7 +52,8 @@ struct door;
  * Binds, listens and starts the threads, which inherit the signal mask. Raises
  * the soft limit of descriptors if max_connections needs it. What `options`
  * points to must outlive the door. ERR_ADDRESS_IN_USE: the port is taken (it
- * is bound without SO_REUSEPORT); ERR_USAGE: `host` is no numeric address;
+ * is bound without SO_REUSEPORT); ERR_DOCUMENT_INVALID: an alias is not one,
+ * see route_table_alias(); ERR_USAGE: `host` is no numeric address;
  * ERR_INTERNAL: a library refused, or the tables contradict each other;
  * ERR_OUT_OF_MEMORY.
  */

@@ -29,9 +29,10 @@ struct queue {
     pthread_cond_t work; /* a job or the end has come */
     pthread_cond_t idle; /* nothing waits and nothing runs */
     struct job *ring;
-    size_t length;
+    size_t length;         /* of the ring: calls that may wait or run */
     size_t first, waiting; /* by lock */
-    size_t running;        /* by lock */
+    size_t running;        /* by lock; until the answer is handed over */
+    size_t unserved;       /* by lock; waiting, or in a handler */
     bool draining, ended;  /* by lock */
     struct worker *workers;
     size_t worker_count;
@@ -85,6 +86,7 @@ static void *work(void *context)
         serve(job.call);
         (void)pthread_mutex_lock(&queue->lock);
         worker->running = NULL; /* answer() may free the call */
+        queue->unserved--;      /* whoever gets it may send the next one */
         (void)pthread_mutex_unlock(&queue->lock);
         job.answer(job.call);
         (void)pthread_mutex_lock(&queue->lock);
@@ -123,7 +125,7 @@ struct queue *queue_new(int workers, int length, struct error *err)
     (void)pthread_cond_init(&queue->work, NULL);
     (void)pthread_cond_init(&queue->idle, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    queue->length = (size_t)length;
+    queue->length = (size_t)workers + (size_t)length;
     queue->ring = calloc(queue->length, sizeof *queue->ring);
     queue->workers = calloc((size_t)workers, sizeof *queue->workers);
     if (!queue->ring || !queue->workers) {
@@ -146,12 +148,13 @@ bool queue_push(struct queue *queue, struct srv_call *call,
 
     (void)pthread_mutex_lock(&queue->lock);
     draining = queue->draining;
-    full = queue->waiting == queue->length;
+    full = queue->unserved == queue->length;
     if (!draining && !full) {
         size_t last = (queue->first + queue->waiting) % queue->length;
 
         queue->ring[last] = (struct job){.call = call, .answer = answer};
         queue->waiting++;
+        queue->unserved++;
         (void)pthread_cond_signal(&queue->work);
     }
     (void)pthread_mutex_unlock(&queue->lock);

@@ -1,7 +1,7 @@
 /*
  * Queue: calls that wait for a worker, and the workers.
  *
- *   door thread  queue_push() ---> ring of `length` calls ---> worker
+ *   door thread  queue_push() ---> at most `length` waiting ---> worker
  *   worker       call_serve(), or call_refuse() when it is too late
  *                answer(call): the door sends what the call holds
  *
@@ -23,7 +23,8 @@ struct queue;
 typedef void queue_answer(struct srv_call *call);
 
 /*
- * Starts `workers` threads behind a ring of `length` calls (both >= 1).
+ * Starts `workers` (>= 1) threads, before which `length` calls may wait; with
+ * 0 a call is taken only while a worker is idle.
  * ERR_OUT_OF_MEMORY; ERR_INTERNAL: a thread did not start.
  */
 struct queue *queue_new(int workers, int length, struct error *err);

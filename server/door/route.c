@@ -11,20 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "route_path.h"
 
-enum { SEGMENTS_MAX = 16, ALLOW_MAX = 128 };
-
-/* One piece of a path: a literal or, in a template, what a bind takes. */
-struct segment {
-    const char *text;
-    size_t size;
-    int bind; /* index into op->binds; -1: a literal */
-};
+enum { ALLOW_MAX = 128 };
 
 struct rest_route {
     const struct op_def *op;
-    struct segment segments[SEGMENTS_MAX];
+    const char *path; /* op->path, or an alias */
+    struct route_segment segments[ROUTE_SEGMENTS_MAX];
     size_t count;
 };
 
@@ -52,13 +46,13 @@ static int bind_index(const struct op_def *op, const char *name, size_t size)
 static bool parse_segment(struct rest_route *route, const char *text,
                           size_t size, struct error *err)
 {
-    struct segment *segment;
+    struct route_segment *segment;
 
-    if (route->count == SEGMENTS_MAX || size == 0)
+    if (route->count == ROUTE_SEGMENTS_MAX || size == 0)
         return fail(err, ERR_INTERNAL, "path '%s' is not a template",
                     route->op->path);
     segment = &route->segments[route->count++];
-    *segment = (struct segment){.text = text, .size = size, .bind = -1};
+    *segment = (struct route_segment){.text = text, .size = size, .bind = -1};
     if (*text != '{')
         return true;
     if (size > 2 && text[size - 1] == '}')
@@ -73,7 +67,7 @@ static bool parse_template(struct rest_route *route, const struct op_def *op,
 {
     const char *at = op->path;
 
-    *route = (struct rest_route){.op = op};
+    *route = (struct rest_route){.op = op, .path = at};
     if (!at || *at != '/')
         return fail(err, ERR_INTERNAL, "endpoint '%s' has no path", op->id);
     while (*at == '/' && at[1]) {
@@ -89,7 +83,7 @@ static bool parse_template(struct rest_route *route, const struct op_def *op,
 static int compare_fixed(const void *a, const void *b)
 {
     const struct rest_route *left = a, *right = b;
-    int order = strcmp(left->op->path, right->op->path);
+    int order = strcmp(left->path, right->path);
 
     return order ? order : strcmp(left->op->verb, right->op->verb);
 }
@@ -101,7 +95,8 @@ static int compare_methods(const void *a, const void *b)
     return strcmp((*left)->method, (*right)->method);
 }
 
-static bool same_text(const struct segment *a, const struct segment *b)
+static bool same_text(const struct route_segment *a,
+                      const struct route_segment *b)
 {
     return a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
 }
@@ -112,7 +107,7 @@ static bool same_shape(const struct rest_route *a, const struct rest_route *b)
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++) {
-        const struct segment *x = &a->segments[i], *y = &b->segments[i];
+        const struct route_segment *x = &a->segments[i], *y = &b->segments[i];
 
         if ((x->bind < 0) != (y->bind < 0))
             return false;
@@ -214,126 +209,16 @@ void route_table_free(struct route_table *table)
     free(table);
 }
 
-/* ---- decoding ---- */
-
-static bool bad_request(struct error *err, const char *what)
-{
-    return fail(err, ERR_BAD_REQUEST, "%s", what);
-}
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-/* Decodes %xx (and '+' as a space) into `out`; `*size` is what was written. */
-static bool decode(const char *text, size_t text_size, bool plus, char *out,
-                   size_t *size, struct error *err)
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < text_size; i++) {
-        char byte = text[i];
-
-        if (byte == '%') {
-            int high = text_size - i > 2 ? hex_value(text[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-
-            if (low < 0)
-                return bad_request(err, "the URL has a bad escape");
-            byte = (char)(high * 16 + low);
-            i += 2;
-        } else if (plus && byte == '+') {
-            byte = ' ';
-        }
-        if (byte == '\0')
-            return bad_request(err, "the URL has a NUL in it");
-        out[used++] = byte;
-    }
-    *size = used;
-    return utf8_valid(out, used) || bad_request(err, "the URL is not UTF-8");
-}
-
-/* Bytes that a decoded path segment must not have. */
-static bool is_safe_segment(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f ||
-            text[i] == '/' || text[i] == '\\')
-            return false;
-    return !(size == 1 && text[0] == '.') &&
-           !(size == 2 && text[0] == '.' && text[1] == '.');
-}
-
-/* A request path, decoded; `text` holds it whole, NUL-terminated. */
-struct path {
-    char *text;
-    struct segment segments[SEGMENTS_MAX];
-    size_t count;
-    bool too_long; /* more segments than any template has */
-};
-
-/* Appends a slash and the decoded segment. */
-static bool decode_segment(struct path *path, const char *raw, size_t raw_size,
-                           size_t *used, struct error *err)
-{
-    char *out = path->text + *used;
-    size_t size = 0;
-
-    *out++ = '/';
-    if (!decode(raw, raw_size, false, out, &size, err))
-        return false;
-    if (!is_safe_segment(out, size))
-        return bad_request(err, "the path has a segment that is not allowed");
-    if (path->count < SEGMENTS_MAX)
-        path->segments[path->count++] =
-            (struct segment){.text = out, .size = size, .bind = -1};
-    else
-        path->too_long = true;
-    *used += size + 1;
-    return true;
-}
-
-static bool decode_path(const char *raw, size_t raw_size, struct arena *arena,
-                        struct path *path, struct error *err)
-{
-    const char *end = raw + raw_size;
-    size_t used = 0;
-
-    *path = (struct path){.text = arena_alloc(arena, raw_size + 2)};
-    if (!path->text)
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the URL");
-    if (raw_size == 0 || *raw != '/')
-        return bad_request(err, "the request target does not begin with '/'");
-    while (raw < end) { /* at a slash */
-        const char *first = ++raw;
-        const char *slash = memchr(first, '/', (size_t)(end - first));
-
-        raw = slash ? slash : end;
-        if (slash == first)
-            return bad_request(err, "the path has an empty segment");
-        if (!decode_segment(path, first, (size_t)(raw - first), &used, err))
-            return false;
-    }
-    path->text[used] = '\0';
-    return true;
-}
-
 /* ---- finding ---- */
 
-static bool matches(const struct rest_route *route, const struct path *path)
+static bool matches(const struct rest_route *route,
+                    const struct route_path *path)
 {
     if (path->too_long || route->count != path->count)
         return false;
     for (size_t i = 0; i < route->count; i++) {
-        const struct segment *have = &path->segments[i];
-        const struct segment *want = &route->segments[i];
+        const struct route_segment *have = &path->segments[i];
+        const struct route_segment *want = &route->segments[i];
 
         if (want->bind >= 0 && have->size == 0)
             return false;
@@ -351,7 +236,7 @@ static size_t first_fixed(const struct route_table *table, const char *path)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (strcmp(table->fixed[middle].op->path, path) < 0)
+        if (strcmp(table->fixed[middle].path, path) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -389,18 +274,93 @@ static void consider(struct search *search, const struct rest_route *route)
 }
 
 /* Fixed paths win over templates. */
-static void find(const struct route_table *table, const struct path *path,
+static void find(const struct route_table *table, const struct route_path *path,
                  struct search *search)
 {
     for (size_t i = first_fixed(table, path->text);
          i < table->fixed_count &&
-         strcmp(table->fixed[i].op->path, path->text) == 0;
+         strcmp(table->fixed[i].path, path->text) == 0;
          i++)
         consider(search, &table->fixed[i]);
     for (size_t i = 0; !search->found && i < table->template_count; i++)
         if (matches(&table->templates[i], path))
             consider(search, &table->templates[i]);
 }
+
+/* ---- aliases ---- */
+
+/* The parsed form of a path that requests can have as it stands. */
+static bool read_alias(const char *path, struct arena *arena,
+                       struct route_path *parsed, struct error *err)
+{
+    struct error why = {0};
+
+    if (!strpbrk(path, "?#") &&
+        route_path_read(path, strlen(path), arena, parsed, &why) &&
+        strcmp(parsed->text, path) == 0)
+        return true;
+    if (why.code == ERR_OUT_OF_MEMORY)
+        return fail(err, why.code, "%s", why.msg);
+    return fail(err, ERR_DOCUMENT_INVALID,
+                "'%.100s' is not a path that can be served", path);
+}
+
+/* Adds a fixed route that differs from `like` in its path. */
+static bool add_fixed(struct route_table *table, const char *path,
+                      const struct rest_route *like, struct error *err)
+{
+    size_t count = table->fixed_count;
+    struct rest_route route = *like;
+    struct rest_route *fixed =
+        reallocarray(table->fixed, count + 1, sizeof *fixed);
+
+    if (!fixed)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the routes");
+    route.path = path;
+    fixed[count] = route;
+    table->fixed = fixed;
+    table->fixed_count = count + 1;
+    qsort(fixed, count + 1, sizeof *fixed, compare_fixed);
+    return true;
+}
+
+/* Both paths are parsed; `path` is the text that stays. */
+static bool add_alias(struct route_table *table, const char *path,
+                      const struct route_path *alias,
+                      const struct route_path *target, struct error *err)
+{
+    struct search real = {.verb = "GET"}, taken = {.verb = "GET"};
+
+    find(table, target, &real);
+    find(table, alias, &taken);
+    if (!real.found)
+        return fail(err, ERR_INTERNAL, "no endpoint takes GET %.100s",
+                    target->text);
+    if (taken.found && taken.found->op == real.found->op)
+        return true;
+    if (taken.allow[0])
+        return fail(err, ERR_DOCUMENT_INVALID,
+                    "'%.100s' cannot stand for '%s': it is an endpoint itself",
+                    path, real.found->path);
+    return add_fixed(table, path, real.found, err);
+}
+
+bool route_table_alias(struct route_table *table, const char *path,
+                       const char *target, struct error *err)
+{
+    struct route_path alias = {0}, real = {0};
+    struct arena arena;
+    bool ok;
+
+    arena_init(&arena, 0);
+    ok = read_alias(path, &arena, &alias, err) &&
+         read_alias(target, &arena, &real, err) &&
+         add_alias(table, path, &alias, &real, err);
+    arena_release(&arena);
+    return ok;
+}
+
+/* ---- refusing ---- */
 
 static bool not_found(const struct search *search, const char *verb,
                       struct arena *arena, struct route_match *match,
@@ -417,12 +377,12 @@ static bool not_found(const struct search *search, const char *verb,
 
 /* ---- binds ---- */
 
-static bool bind_path(const struct rest_route *route, const struct path *path,
-                      struct arena *arena, const char **binds,
-                      struct error *err)
+static bool bind_path(const struct rest_route *route,
+                      const struct route_path *path, struct arena *arena,
+                      const char **binds, struct error *err)
 {
     for (size_t i = 0; i < route->count; i++) {
-        const struct segment *segment = &path->segments[i];
+        const struct route_segment *segment = &path->segments[i];
         int bind = route->segments[i].bind;
 
         if (bind < 0)
@@ -456,7 +416,7 @@ static char *decode_query(const char *text, size_t text_size,
         (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for the URL");
         return NULL;
     }
-    if (!decode(text, text_size, true, copy, &size, err))
+    if (!route_text_decode(text, text_size, true, copy, &size, err))
         return NULL;
     copy[size] = '\0';
     return copy;
@@ -506,7 +466,7 @@ bool route_rest(const struct route_table *table, const char *verb,
     size_t path_size = strcspn(target, "?#");
     bool head = strcmp(verb, "HEAD") == 0;
     struct search search = {.verb = head ? "GET" : verb};
-    struct path path;
+    struct route_path path;
     const char **binds;
 
     *match = (struct route_match){.head = head};
@@ -514,8 +474,8 @@ bool route_rest(const struct route_table *table, const char *verb,
         return fail(err, ERR_URI_TOO_LONG, "the URL has more than %d bytes",
                     ROUTE_TARGET_MAX);
     if (strchr(target, '#'))
-        return bad_request(err, "the request target has a fragment");
-    if (!decode_path(target, path_size, arena, &path, err))
+        return fail(err, ERR_BAD_REQUEST, "the request target has a fragment");
+    if (!route_path_read(target, path_size, arena, &path, err))
         return false;
     find(table, &path, &search);
     if (!search.found)

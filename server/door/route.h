@@ -7,7 +7,8 @@
  * the full method name. What the URL binds comes back as text; call_serve()
  * turns it into fields.
  *
- * Threads: a table is immutable; any thread may look things up.
+ * Threads: a table is immutable once its aliases are there; then any thread may
+ * look things up.
  */
 #ifndef DOOR_ROUTE_H
 #define DOOR_ROUTE_H
@@ -31,6 +32,17 @@ struct route_table;
  */
 struct route_table *route_table_new(const struct op_table *const *tables,
                                     struct error *err);
+
+/*
+ * GET `path` is answered like GET `target` from now on; `path` must outlive the
+ * table. Nothing happens when it was so before.
+ *   ERR_DOCUMENT_INVALID  `path` is not an absolute path without escapes and
+ *                         query, or it is the path of another endpoint
+ *   ERR_INTERNAL          no endpoint takes GET `target`
+ *   ERR_OUT_OF_MEMORY
+ */
+bool route_table_alias(struct route_table *table, const char *path,
+                       const char *target, struct error *err);
 
 /* Accepts NULL. */
 void route_table_free(struct route_table *table);

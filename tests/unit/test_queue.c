@@ -162,6 +162,31 @@ static void test_queue_refuses_when_full(void **state)
         call_end(&calls[i]);
 }
 
+static void test_queue_of_none_takes_what_a_worker_can(void **state)
+{
+    struct queue *queue = open_queue(2, 0);
+    struct srv_call calls[4];
+    struct stage stage;
+
+    (void)state;
+    stage_init(&stage, false);
+    for (uint64_t i = 0; i < 4; i++)
+        call_start(&calls[i], &stage, i);
+    /* the second comes before a worker woke up for the first, or after */
+    assert_true(queue_push(queue, &calls[0], answer));
+    assert_true(queue_push(queue, &calls[1], answer));
+    assert_false(queue_push(queue, &calls[2], answer));
+    assert_int_equal(calls[2].err.code, ERR_OVERLOADED);
+    stage_open(&stage);
+    wait_for(&stage, &stage.answered, 2);
+    /* answered is free again, though the worker may not be back yet */
+    assert_true(queue_push(queue, &calls[3], answer));
+    wait_for(&stage, &stage.answered, 3);
+    queue_free(queue);
+    for (size_t i = 0; i < 4; i++)
+        call_end(&calls[i]);
+}
+
 static void test_queue_does_not_run_late_or_cancelled_calls(void **state)
 {
     struct queue *queue = open_queue(1, 4);
@@ -240,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_serves_in_order),
         cmocka_unit_test(test_queue_refuses_when_full),
+        cmocka_unit_test(test_queue_of_none_takes_what_a_worker_can),
         cmocka_unit_test(test_queue_does_not_run_late_or_cancelled_calls),
         cmocka_unit_test(test_queue_drain_lets_running_calls_end),
         cmocka_unit_test(test_queue_drain_cancels_what_is_left),

@@ -282,6 +282,67 @@ static void test_broken_tables_stop_the_start(void **state)
     route_table_free(NULL);
 }
 
+static void expect_alias(struct route_table *table, const char *path,
+                         const char *target, const char *expected)
+{
+    struct error err = {0};
+    bool ok = route_table_alias(table, path, target, &err);
+
+    assert_string_equal(ok ? "" : err.msg, expected);
+    if (!ok)
+        assert_int_equal(err.code, strcmp(target, "/nope") == 0
+                                       ? ERR_INTERNAL
+                                       : ERR_DOCUMENT_INVALID);
+}
+
+static void test_an_alias_is_answered_like_its_target(void **state)
+{
+    struct route_table *table = make();
+    char out[400];
+
+    (void)state;
+    expect_alias(table, "/ready", "/health", "");
+    expect_alias(table, "/probe/live", "/health", "");
+    expect_alias(table, "/ready", "/health", ""); /* again */
+    expect_alias(table, "/health", "/health", "");
+    look_up(table, "GET", "/ready", out, sizeof out);
+    assert_string_equal(out, "health");
+    look_up(table, "HEAD", "/probe/live", out, sizeof out);
+    assert_string_equal(out, "health head");
+    look_up(table, "GET", "/health", out, sizeof out);
+    assert_string_equal(out, "health");
+    look_up(table, "POST", "/ready", out, sizeof out);
+    assert_string_equal(out, "METHOD_NOT_ALLOWED the path does not take POST, "
+                             "only GET, HEAD | GET, HEAD");
+    look_up(table, "GET", "/ready/x", out, sizeof out);
+    assert_string_equal(out, "NOT_FOUND there is no such path");
+    route_table_free(table);
+}
+
+static void test_an_alias_shadows_nothing(void **state)
+{
+    static const char *const bad[] = {"",        "ready",  "/a//b",
+                                      "/a/../b", "/a%2fb", "/a?x",
+                                      "/a#x",    "/a\\b",  "/a%20b"};
+    struct route_table *table = make();
+    char expected[200];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        (void)snprintf(expected, sizeof expected,
+                       "'%s' is not a path that can be served", bad[i]);
+        expect_alias(table, bad[i], "/health", expected);
+    }
+    expect_alias(table, "/predict", "/health",
+                 "'/predict' cannot stand for '/health': it is an endpoint "
+                 "itself");
+    expect_alias(table, "/models/a", "/health",
+                 "'/models/a' cannot stand for '/health': it is an endpoint "
+                 "itself");
+    expect_alias(table, "/ready", "/nope", "no endpoint takes GET /nope");
+    route_table_free(table);
+}
+
 static void test_an_empty_list_finds_nothing(void **state)
 {
     const struct op_table *const none[] = {NULL};
@@ -329,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_long_targets_are_refused),
         cmocka_unit_test(test_grpc_methods_are_found_by_full_name),
         cmocka_unit_test(test_broken_tables_stop_the_start),
+        cmocka_unit_test(test_an_alias_is_answered_like_its_target),
+        cmocka_unit_test(test_an_alias_shadows_nothing),
         cmocka_unit_test(test_an_empty_list_finds_nothing),
         cmocka_unit_test(test_no_memory_is_an_answer),
     };
