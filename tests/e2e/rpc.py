@@ -77,7 +77,7 @@ def one_to_json(field, value):
         name = field.enum_type.values_by_number[value].name
         prefix = "".join("_" + c if c.isupper() else c.upper()
                          for c in field.enum_type.name).strip("_")
-        return name[len(prefix) + 1:].lower()
+        return name.removeprefix(prefix + "_").lower()
     if field.type == FieldDescriptor.TYPE_BYTES:
         return base64.b64encode(value).decode()
     return value
@@ -95,7 +95,7 @@ def to_json(message):
                                   for k, v in value.items()}
         elif field.is_repeated:
             result[field.name] = [one_to_json(field, v) for v in value]
-        elif message.HasField(field.name):
+        elif not field.has_presence or message.HasField(field.name):
             if field.name.endswith("_json"):
                 result[field.name[:-5]] = json.loads(value)
             else:

@@ -1,18 +1,13 @@
 """./run.sh from start to Ctrl-C: what it prints works as printed, and it leaves
 nothing behind.
 
-Runs with the build folder of this test and a free registry port. `python3` of
-the printed examples is this test's own, which has grpcio.
+Runs with the build folder of this test and a free registry port.
 """
-import os
-import pathlib
 import signal
-import stat
-import subprocess
-import sys
 import unittest
 
 import harness
+import shell
 
 # run.sh builds what is not current: not from nothing, but perhaps a lot.
 START_S = 300
@@ -21,15 +16,9 @@ START_S = 300
 class RunSh(harness.Case):
     def setUp(self):
         super().setUp()
-        tools = pathlib.Path(self.folder.name, "bin")
-        tools.mkdir()
-        python = tools / "python3"  # what the examples call, with grpcio
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        python.chmod(python.stat().st_mode | stat.S_IXUSR)
         self.registry_port = harness.free_port()
         self.environment = {
-            **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
+            **shell.environment(self.folder.name),
             "SPECSERVE_BUILD": str(harness.BIN.parent),
             "SPECSERVE_REGISTRY_PORT": str(self.registry_port)}
 
@@ -59,19 +48,14 @@ class RunSh(harness.Case):
                 commands.append(line.strip())
         return commands
 
-    def run_example(self, command):
-        done = subprocess.run(["bash", "-c", command], cwd=harness.ROOT,
-                              env=self.environment, capture_output=True,
-                              text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
     def ends_empty(self, number):
         script = self.run_script()
         curl, grpc_client = self.examples(
             script.printed().split(" is ready.", 1)[1])
-        self.assertIn('"success":true', self.run_example(curl))
-        self.assertIn("success: true", self.run_example(grpc_client))
+        self.assertIn('"success":true',
+                      shell.run(self, curl, self.environment))
+        self.assertIn("success: true",
+                      shell.run(self, grpc_client, self.environment))
         _, listed = harness.rest_json(self.registry_port, "GET", "/registry")
         self.assertEqual(listed["count"], 1)
         # as a terminal does not: to the script alone, which must pass it on
