@@ -36,6 +36,7 @@ class Lifecycle(unittest.TestCase):
 
     def test_registers_before_it_binds(self):
         registry, server = self.registry_and_server()
+        harness.wait_until(lambda: " ready " in server.logged(), 5, "logged")
         events = server.logged()
         order = [events.index(f" {name} ")
                  for name in ("registered", "listening", "ready")]
