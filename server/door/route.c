@@ -289,20 +289,24 @@ static void find(const struct route_table *table, const struct route_path *path,
 
 /* ---- aliases ---- */
 
-/* The parsed form of a path that requests can have as it stands. */
-static bool read_alias(const char *path, struct arena *arena,
-                       struct route_path *parsed, struct error *err)
+/* The parsed form, in the arena, of a path that requests can have as it
+ * stands; NULL if it is none. */
+static const struct route_path *
+read_alias(const char *path, struct arena *arena, struct error *err)
 {
+    struct route_path *parsed = arena_alloc(arena, sizeof *parsed);
     struct error why = {0};
 
-    if (!strpbrk(path, "?#") &&
+    if (parsed && !strpbrk(path, "?#") &&
         route_path_read(path, strlen(path), arena, parsed, &why) &&
         strcmp(parsed->text, path) == 0)
-        return true;
-    if (why.code == ERR_OUT_OF_MEMORY)
-        return fail(err, why.code, "%s", why.msg);
-    return fail(err, ERR_DOCUMENT_INVALID,
-                "'%.100s' is not a path that can be served", path);
+        return parsed;
+    if (!parsed || why.code == ERR_OUT_OF_MEMORY)
+        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for the routes");
+    else
+        (void)fail(err, ERR_DOCUMENT_INVALID,
+                   "'%.100s' is not a path that can be served", path);
+    return NULL;
 }
 
 /* Adds a fixed route that differs from `like` in its path. */
@@ -348,14 +352,14 @@ static bool add_alias(struct route_table *table, const char *path,
 bool route_table_alias(struct route_table *table, const char *path,
                        const char *target, struct error *err)
 {
-    struct route_path alias = {0}, real = {0};
+    const struct route_path *alias, *real;
     struct arena arena;
     bool ok;
 
     arena_init(&arena, 0);
-    ok = read_alias(path, &arena, &alias, err) &&
-         read_alias(target, &arena, &real, err) &&
-         add_alias(table, path, &alias, &real, err);
+    alias = read_alias(path, &arena, err);
+    real = alias ? read_alias(target, &arena, err) : NULL;
+    ok = real && add_alias(table, path, alias, real, err);
     arena_release(&arena);
     return ok;
 }
