@@ -11,6 +11,8 @@
 void json_scan_init(struct json_scan *scan, const char *text, size_t size,
                     struct arena *arena)
 {
+    if (!text) /* an empty body is no bytes at all: NULL + 0 is undefined */
+        text = "";
     *scan = (struct json_scan){
         .start = text, .at = text, .end = text + size, .arena = arena};
 }
