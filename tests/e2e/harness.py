@@ -77,6 +77,14 @@ class Program:
     def running(self):
         return self.process.poll() is None
 
+    def wait_for(self, condition, seconds, what):
+        """As wait_until(); who never gets there is not left behind."""
+        try:
+            wait_until(condition, seconds, what)
+        except AssertionError as failure:
+            self.kill()
+            raise AssertionError(f"{failure}\n{self.logged()}") from None
+
     def kill(self):
         """SIGKILL: the program gets no chance to tidy up."""
         self.process.kill()
@@ -103,7 +111,7 @@ class Registry(Program):
         if ttl:
             arguments += ["--ttl", ttl]
         super().__init__(arguments)
-        wait_until(self.answers, 20, "registry answers")
+        self.wait_for(self.answers, 20, "registry answers")
 
     def answers(self):
         if not self.running():
@@ -128,7 +136,7 @@ class Server(Program):
             line += ["--registry", registry]
         super().__init__(line + list(arguments), environment)
         if ready:
-            wait_until(self.ready, 30, "server ready")
+            self.wait_for(self.ready, 30, "server ready")
 
     def ready(self):
         if not self.running():

@@ -345,6 +345,86 @@ class RuntimeApi(harness.Case):
         self.assertEqual(self.get("/health")["status"], "ok")
 
 
+class OtherBundles(harness.Case):
+    """What the shipped bundle does not show."""
+
+    def test_keys_are_there_when_the_bundle_says_nothing(self):
+        """No ranges, no elements, no notes: still every endpoint and key."""
+        server = self.start(harness.Server,
+                            bundle=bundles.steered(self.folder.name))
+        answers = {}
+        for path in GETS:
+            status, answers[path] = harness.rest_json(server.port, "GET", path)
+            self.assertEqual(status, 200, path)
+            check_schema("GET", path, status, answers[path])
+        self.assertEqual(answers["/capabilities"]["elements"], [])
+        ranges = answers["/acceptable_ranges"]
+        self.assertEqual(ranges["property_ranges"], {})
+        self.assertEqual(ranges["usage_recommendations"], [])
+        self.assertEqual(ranges["chemical_scope"],
+                         {"supported_features": [], "limitations": []})
+        self.assertEqual(answers["/test_examples"]["notes"], [])
+
+    def test_numbers_may_be_texts_for_old_clients(self):
+        bundle = bundles.steered(self.folder.name)
+        file = bundle / "steered.modelservice.yaml"
+        text = file.read_text()
+        for old, new in (("type: float, from", "type: float, encoding: string, from"),
+                         ('finite: ["y"]', 'values: {"y": "3.0"}')):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        file.write_text(text)
+        server = self.start(harness.Server, bundle=bundle)
+        _, answer = harness.rest_json(
+            server.port, "POST", "/predict",
+            {"input_type": "tabular", "data": {"x": [4]}})
+        self.assertEqual(answer["results"], {"y": "3.0"})
+
+
+class Startup(harness.Case):
+    BANNER = """\
+================================================================================
+Steered API - A model for tests
+================================================================================
+
+CITATION:
+  None.
+
+API SPECIFICATION:
+  Using the Lightweight AI Model API Runtime Specification 1.2 from:
+  © 2025 Paramus Transform LLC
+  2020 N ACADEMY BLVD, STE 261 #3770
+  COLORADO SPRINGS, CO 80909, U.S.
+
+NOTICE: Registration is required to use this service.
+ACKNOWLEDGED================================================================================
+
+REGISTRATION_SUCCESS: Steered_API registered on port PORT
+Starting Steered_API server on port PORT
+"""
+    ASK = ("        It is not acknowledged for this model yet; see "
+           "docs/registration.md.\n")
+
+    def printed(self, bundle):
+        registry = self.start(harness.Registry)
+        server = self.start(harness.Server, bundle=bundle,
+                            registry=f"http://127.0.0.1:{registry.port}")
+        return server.printed().replace(str(server.port), "PORT")
+
+    def test_u9_u11_start_up_text_is_exactly_this(self):
+        printed = self.printed(bundles.steered(self.folder.name))
+        self.assertEqual(printed, self.BANNER.replace("ACKNOWLEDGED", self.ASK))
+
+    def test_u12_acknowledged_registration_is_not_asked_for(self):
+        bundle = bundles.steered(self.folder.name)
+        file = bundle / "steered.modelservice.yaml"
+        file.write_text(file.read_text().replace(
+            'api: {specification: "1.2"}',
+            'api: {specification: "1.2", registration: {acknowledged: true}}'))
+        self.assertEqual(self.printed(bundle),
+                         self.BANNER.replace("ACKNOWLEDGED", ""))
+
+
 class Metrics(harness.Case):
     """On a server that nobody else asks."""
 
