@@ -91,6 +91,12 @@ def rss_mb(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024
 
 
+def stripped_mb(program):
+    with tempfile.NamedTemporaryFile() as copy:
+        subprocess.run(["strip", "-o", copy.name, program], check=True)
+        return pathlib.Path(copy.name).stat().st_size / 1e6
+
+
 def start_time():
     """Seconds from exec to the first answered prediction."""
     began = time.monotonic()
@@ -116,7 +122,7 @@ def measure(count, seconds):
     result["idle_rss_mb"] = {"server": rss_mb(server.process.pid),
                              "registry": rss_mb(registry.process.pid)}
     registry.stop()
-    result["binary_mb"] = (harness.BIN / "specserve").stat().st_size / 1e6
+    result["binary_mb"] = stripped_mb(harness.BIN / "specserve")
     bare, bare_port = bare_program("bare_mhd")
     result["rest"] = pairs(count, lambda: wrk(server.port, "/health", seconds),
                            lambda: wrk(bare_port, "/health", seconds))
@@ -151,7 +157,7 @@ def main():
     print(f"start to first answer  {result['start_to_first_answer_s']:.3f} s")
     for program, size in result["idle_rss_mb"].items():
         print(f"idle memory {program:10} {size:.1f} MB")
-    print(f"server binary          {result['binary_mb']:.2f} MB")
+    print(f"server binary stripped {result['binary_mb']:.2f} MB")
     print("            ours/s     bare/s  ratio")
     for name in ("rest", "grpc", "predict"):
         row = result[name]
