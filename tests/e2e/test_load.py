@@ -7,7 +7,6 @@ import collections
 import concurrent.futures
 import http.client
 import json
-import os
 import re
 import signal
 import statistics
@@ -25,7 +24,8 @@ SERVICE = "specserve.runtime.v1.ModelRuntime"
 LIMIT_S = 0.1  # of /health, 99 of 100
 SECONDS = 4
 RATE = 100  # health questions per second and door: an open loop
-REQUESTS = 20000
+# Under a sanitizer, which finds leaks itself, fewer will do.
+REQUESTS = 20000 if harness.PATIENCE == 1 else 2000
 # What these requests may leave behind, all in all; a byte each would be 20 kB.
 GROWTH_KB = 4096
 MODEL_TEXT = {"input_type": "text", "data": {"text": "CC(=O)Oc1ccccc1C(=O)O"}}
@@ -188,7 +188,7 @@ class Memory(harness.Case):
         after = harness.resident_kb(server.process)
         print(f"resident after {REQUESTS // 10} and {REQUESTS} requests: "
               f"{before} and {after} kB")
-        if "SPECSERVE_PATIENCE" not in os.environ or harness.PATIENCE == 1:
+        if harness.PATIENCE == 1:
             self.assertLess(after - before, GROWTH_KB)
 
     def drive(self, server, client, count):
