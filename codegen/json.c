@@ -1,22 +1,9 @@
+/*
+ * Json: see json.h.
+ */
 #include "json.h"
 
-void cg_json_quote(struct buf *to, const char *text)
-{
-    buf_char(to, '"');
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c == '"' || c == '\\')
-            buf_printf(to, "\\%c", c);
-        else if (c == '\n')
-            buf_string(to, "\\n");
-        else if (c < 0x20)
-            buf_printf(to, "\\u%04x", c);
-        else
-            buf_char(to, (char)c);
-    }
-    buf_char(to, '"');
-}
+#include "json_put.h"
 
 /* The comma, line, indent and key before a value. */
 static void begin(struct cg_json *json, const char *key)
@@ -26,7 +13,7 @@ static void begin(struct cg_json *json, const char *key)
     if (json->depth)
         buf_printf(json->to, "\n%*s", 2 * json->depth, "");
     if (key) {
-        cg_json_quote(json->to, key);
+        json_put_text(json->to, key);
         buf_string(json->to, ": ");
     }
     json->empty = false;
@@ -52,7 +39,7 @@ void cg_json_close(struct cg_json *json, char bracket)
 void cg_json_string(struct cg_json *json, const char *key, const char *text)
 {
     begin(json, key);
-    cg_json_quote(json->to, text);
+    json_put_text(json->to, text);
 }
 
 void cg_json_number(struct cg_json *json, const char *key, long long number)

@@ -30,7 +30,4 @@ void cg_json_bool(struct cg_json *json, const char *key, bool value);
 void cg_json_node(struct cg_json *json, const char *key,
                   const struct doc_node *node);
 
-/* The string, quoted and escaped. */
-void cg_json_quote(struct buf *to, const char *text);
-
 #endif

@@ -181,21 +181,3 @@ bool rest_read_instances(const struct buf *answer, struct arena *arena,
     return read_object(&scan, read_instances, found, err) &&
            json_end(&scan, err);
 }
-
-/* ---- writing ---- */
-
-void rest_put_text(struct buf *out, const char *text)
-{
-    buf_char(out, '"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte < 0x20)
-            buf_printf(out, "\\u%04x", byte);
-        else if (byte == '"' || byte == '\\')
-            buf_printf(out, "\\%c", byte);
-        else
-            buf_char(out, *text);
-    }
-    buf_char(out, '"');
-}

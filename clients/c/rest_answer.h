@@ -1,5 +1,5 @@
 /*
- * Rest answer: the JSON of the registry's REST form, read and written.
+ * Rest answer: the JSON that a registry answers over REST.
  *
  * Reads the fields it knows, in whatever order and company they come; a field
  * of another type than expected counts as absent.
@@ -28,8 +28,5 @@ bool rest_read_fields(const struct buf *answer, struct arena *arena,
  * ERR_MALFORMED_JSON. */
 bool rest_read_instances(const struct buf *answer, struct arena *arena,
                          struct registry_addresses *found, struct error *err);
-
-/* Appends UTF-8 text as a JSON string. */
-void rest_put_text(struct buf *out, const char *text);
 
 #endif

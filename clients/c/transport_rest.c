@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "http_client.h"
+#include "json_put.h"
 #include "rest_answer.h"
 #include "transport.h"
 
@@ -119,11 +120,11 @@ static void put_announcement(struct buf *out,
                              bool with_process)
 {
     buf_string(out, "{\"app_name\":");
-    rest_put_text(out, who->app_name);
+    json_put_text(out, who->app_name);
     buf_string(out, ",\"app_version\":");
-    rest_put_text(out, who->app_version);
+    json_put_text(out, who->app_version);
     buf_string(out, ",\"model_name\":");
-    rest_put_text(out, who->model_name);
+    json_put_text(out, who->model_name);
     if (with_process)
         buf_printf(out, ",\"process_id\":%" PRId64, who->process_id);
     if (who->preferred_port > 0)
@@ -131,7 +132,7 @@ static void put_announcement(struct buf *out,
     else
         buf_string(out, ",\"preferred_port\":null");
     buf_string(out, ",\"reason\":");
-    rest_put_text(out, who->reason ? who->reason : "");
+    json_put_text(out, who->reason ? who->reason : "");
     buf_printf(out, ",\"metadata\":%s}", who->metadata ? who->metadata : "{}");
 }
 
@@ -268,7 +269,7 @@ static bool rest_beat(void *state, int port, const char *id,
     buf_char(&body, '{');
     if (*id) {
         buf_string(&body, "\"registration_id\":");
-        rest_put_text(&body, id);
+        json_put_text(&body, id);
     }
     buf_char(&body, '}');
     ok = post(rest, path, &body, timeout_ms, &status, err);

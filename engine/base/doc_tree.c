@@ -2,13 +2,15 @@
  * Doc tree: reading a loaded tree, naming its places, writing it as JSON.
  */
 #include "doc_build.h"
-#include "num.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "json_put.h"
+#include "num.h"
 
 static const struct doc_node *get_sized(const struct doc_node *map,
                                         const char *key, size_t size)
@@ -157,30 +159,12 @@ const char *doc_pointer_index(struct arena *arena, const char *pointer,
     return text ? text : "";
 }
 
-static void write_string(const char *text, struct buf *out)
-{
-    buf_char(out, '"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte == '"' || byte == '\\')
-            buf_printf(out, "\\%c", byte);
-        else if (byte == '\n')
-            buf_string(out, "\\n");
-        else if (byte < 0x20 || byte == 0x7f)
-            buf_printf(out, "\\u%04x", byte);
-        else
-            buf_char(out, *text);
-    }
-    buf_char(out, '"');
-}
-
 static void write_scalar(const struct doc_node *node, struct buf *out)
 {
     char text[NUM_TEXT_MAX];
 
     if (node->type == DOC_STRING)
-        write_string(node->text, out);
+        json_put_text(out, node->text);
     else if (node->type == DOC_INT)
         buf_printf(out, "%" PRId64, node->integer);
     else if (node->type == DOC_NUMBER)
@@ -205,7 +189,7 @@ void doc_write_json(const struct doc_node *node, struct buf *out)
         if (i)
             buf_char(out, ',');
         if (map) {
-            write_string(node->entries[i].key, out);
+            json_put_text(out, node->entries[i].key);
             buf_char(out, ':');
         }
         doc_write_json(map ? node->entries[i].value : node->items[i], out);

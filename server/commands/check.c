@@ -26,6 +26,8 @@
 #include "buf.h"
 #include "commands.h"
 #include "engine.h"
+#include "half.h"
+#include "json_put.h"
 
 enum { PATH_SIZE = 4096, DEPTH_MAX = 16 };
 
@@ -48,10 +50,21 @@ struct tolerance {
     bool to_largest; /* relative to the tensor's largest magnitude */
 };
 
+static bool is_float(const struct eng_tensor *tensor)
+{
+    return tensor->dtype == ENG_F32 || tensor->dtype == ENG_F64 ||
+           tensor->dtype == ENG_F16 || tensor->dtype == ENG_BF16;
+}
+
 static double float_at(const struct eng_tensor *tensor, int64_t i)
 {
-    return tensor->dtype == ENG_F32 ? (double)((const float *)tensor->data)[i]
-                                    : ((const double *)tensor->data)[i];
+    if (tensor->dtype == ENG_F64)
+        return ((const double *)tensor->data)[i];
+    if (tensor->dtype == ENG_F16)
+        return (double)half_f16_to_float(((const uint16_t *)tensor->data)[i]);
+    if (tensor->dtype == ENG_BF16)
+        return (double)half_bf16_to_float(((const uint16_t *)tensor->data)[i]);
+    return (double)((const float *)tensor->data)[i];
 }
 
 static double largest(const struct eng_tensor *tensor)
@@ -126,7 +139,7 @@ static bool compare(const struct eng_tensor *got, const struct eng_tensor *want,
                     eng_dtype_name(got->dtype), eng_dtype_name(want->dtype));
     if (!same_shape(got, want))
         return fail(err, ERR_OUTPUT_INVALID, "shape differs");
-    if (want->dtype == ENG_F32 || want->dtype == ENG_F64)
+    if (is_float(want))
         return compare_floats(got, want, tolerance, err);
     if (want->dtype == ENG_STRING)
         return compare_strings(got, want, err);
@@ -241,22 +254,6 @@ static bool run_sets(const struct check *check, const char *folder,
 
 /* --- reporting --- */
 
-static void json_text(struct buf *out, const char *text)
-{
-    buf_char(out, '"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte < 0x20)
-            buf_printf(out, "\\u%04x", byte);
-        else if (byte == '"' || byte == '\\')
-            buf_printf(out, "\\%c", byte);
-        else
-            buf_char(out, *text);
-    }
-    buf_char(out, '"');
-}
-
 static void report(struct check *check, const char *path, enum status status,
                    const char *detail)
 {
@@ -272,10 +269,10 @@ static void report(struct check *check, const char *path, enum status status,
     if (before)
         buf_char(&check->cases, ',');
     buf_string(&check->cases, "{\"path\":");
-    json_text(&check->cases, path);
+    json_put_text(&check->cases, path);
     buf_printf(&check->cases,
                ",\"status\":\"%s\",\"detail\":", status_names[status]);
-    json_text(&check->cases, detail);
+    json_put_text(&check->cases, detail);
     buf_char(&check->cases, '}');
 }
 

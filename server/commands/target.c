@@ -10,6 +10,7 @@
 #include "authority.h"
 #include "codec_json.h"
 #include "codec_proto.h"
+#include "json_put.h"
 #include "registry_client.h"
 #include "utf8.h"
 
@@ -135,10 +136,8 @@ static bool encode(const struct target *target, const struct op_def *op,
 
 static void put_text(struct buf *out, const char *text)
 {
-    size_t size = strlen(text);
-
-    if (utf8_valid(text, size))
-        json_put_string(out, text, size);
+    if (utf8_valid(text, strlen(text)))
+        json_put_text(out, text);
     else
         buf_string(out, "\"(not UTF-8)\"");
 }

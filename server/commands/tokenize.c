@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "commands.h"
+#include "json_put.h"
 #include "json_scan.h"
 #include "tokenizer.h"
 
@@ -134,18 +135,11 @@ static void write_tokens(struct buf *out, const struct tok_encoding *tokens)
     buf_string(out, "]}");
 }
 
-/* Our own sentences need no more escaping than this; control characters and
- * what is not ASCII (never in our own words) are left out. */
 static void write_error(struct buf *out, const struct error *err)
 {
-    buf_string(out, "{\"error\": \"");
-    for (const char *c = err->msg; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            buf_char(out, '\\');
-        if (*c >= 0x20)
-            buf_char(out, *c);
-    }
-    buf_string(out, "\"}");
+    buf_string(out, "{\"error\": ");
+    json_put_text(out, err->msg);
+    buf_char(out, '}');
 }
 
 static void answer_line(struct session *session, const char *line, size_t size)

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "codec_json.h"
 #include "codec_proto.h"
+#include "json_put.h"
 #include "log.h"
 #include "msg.h"
 #include "utf8.h"
@@ -226,11 +227,6 @@ static void hide_internal(struct srv_call *call)
     (void)fail(&call->err, call->err.code, "%s", err_info(call->err.code)->doc);
 }
 
-static void put_text(struct buf *out, const char *text)
-{
-    json_put_string(out, text, strlen(text));
-}
-
 /* "/data/text: is required" as [{"pointer":..,"rule":..}]. */
 static void put_details(struct buf *out, const struct error *err)
 {
@@ -241,7 +237,7 @@ static void put_details(struct buf *out, const struct error *err)
     buf_string(out, ",\"details\":[{\"pointer\":");
     json_put_string(out, err->msg, (size_t)(colon - err->msg));
     buf_string(out, ",\"rule\":");
-    put_text(out, colon + 2);
+    json_put_text(out, colon + 2);
     buf_string(out, "}]");
 }
 
@@ -253,9 +249,9 @@ static void put_common_failure(struct srv_call *call)
     call->content_type = json_type;
     buf_clear(out);
     buf_string(out, "{\"success\":false,\"error\":");
-    put_text(out, call->err.msg);
+    json_put_text(out, call->err.msg);
     buf_string(out, ",\"error_code\":");
-    put_text(out, err_info(call->err.code)->name);
+    json_put_text(out, err_info(call->err.code)->name);
     put_details(out, &call->err);
     buf_char(out, '}');
 }

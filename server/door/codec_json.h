@@ -69,7 +69,4 @@ bool json_encode(const struct msg_def *def, const void *message,
 bool json_check(const char *text, size_t size, struct arena *arena,
                 struct error *err);
 
-/* Appends a JSON string, quoted and escaped; the text must be UTF-8. */
-void json_put_string(struct buf *out, const char *text, size_t size);
-
 #endif

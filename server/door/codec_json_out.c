@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "base64.h"
+#include "json_put.h"
 #include "msg.h"
 #include "num.h"
 #include "rfc3339.h"
-#include "utf8.h"
 
 struct writer {
     struct buf *out;
@@ -24,55 +24,6 @@ struct writer {
 
 static bool write_message(struct writer *to, const struct msg_def *def,
                           const void *message, struct error *err);
-
-/* ---- strings ---- */
-
-/* Bytes that stand for themselves inside a string. */
-static bool is_plain(unsigned char byte)
-{
-    return byte >= 0x20 && byte != '"' && byte != '\\' && byte < 0x7f;
-}
-
-/* Writes the byte, or the UTF-8 sequence, that is not plain; its length. */
-static size_t put_special(struct buf *out, const char *text, size_t size)
-{
-    static const char named[] = "\"\\\b\f\n\r\t";
-    static const char letters[] = "\"\\bfnrt";
-    unsigned char byte = (unsigned char)*text;
-    const char *found = byte ? strchr(named, byte) : NULL;
-    size_t length = utf8_length(text, size);
-
-    if (found) {
-        char escape[2] = {'\\', letters[found - named]};
-
-        buf_append(out, escape, 2);
-    } else if (byte < 0x20 || byte == 0x7f) {
-        buf_printf(out, "\\u%04x", byte);
-    } else if (length == 0) {
-        buf_string(out, "\xef\xbf\xbd"); /* U+FFFD; never invalid UTF-8 out */
-        return 1;
-    } else {
-        buf_append(out, text, length);
-    }
-    return length;
-}
-
-void json_put_string(struct buf *out, const char *text, size_t size)
-{
-    size_t at = 0;
-
-    buf_char(out, '"');
-    while (at < size) {
-        size_t first = at;
-
-        while (at < size && is_plain((unsigned char)text[at]))
-            at++;
-        buf_append(out, text + first, at - first);
-        if (at < size)
-            at += put_special(out, text + at, size - at);
-    }
-    buf_char(out, '"');
-}
 
 /* ---- scalars ---- */
 
@@ -150,7 +101,7 @@ static bool write_time(struct writer *to, const struct msg_time *time,
 
     if (!rfc3339_print(time->seconds, time->nanos, text))
         return broken(to, "is not a time", err);
-    json_put_string(to->out, text, strlen(text));
+    json_put_text(to->out, text);
     return true;
 }
 
@@ -159,7 +110,7 @@ static bool write_enum(struct writer *to, const struct msg_enum *values,
 {
     for (; values && values->json; values++)
         if (values->number == number) {
-            json_put_string(to->out, values->json, strlen(values->json));
+            json_put_text(to->out, values->json);
             return true;
         }
     return broken(to, "has no name for its number", err);
@@ -173,7 +124,7 @@ static bool write_text(struct writer *to, const char *text, bool as_is,
     if (as_is)
         buf_string(to->out, text);
     else
-        json_put_string(to->out, text, strlen(text));
+        json_put_text(to->out, text);
     return true;
 }
 

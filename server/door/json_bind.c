@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec_json.h"
+#include "json_put.h"
 #include "json_read.h"
 
 /* A URL's text has no quotes; everything but strings is read as JSON. */
@@ -34,7 +35,7 @@ bool json_bind(const struct msg_field *field, const char *text,
         return fail(err, ERR_VALIDATION_ERROR, "/%s: begins with a space",
                     field->json);
     if (is_text(field->kind))
-        json_put_string(&quoted, text, strlen(text));
+        json_put_text(&quoted, text);
     else
         buf_string(&quoted, text);
     if (!buf_ok(&quoted)) {

@@ -3,9 +3,7 @@
  */
 #include "reply.h"
 
-#include <string.h>
-
-#include "codec_json.h"
+#include "json_put.h"
 
 /* The first text input of the signature, whose value an example shows. */
 static const struct bundle_input *text_input(const struct srv_bundle *bundle)
@@ -26,7 +24,7 @@ static char *expected_json(struct arena *arena,
     buf_printf(&text, "{\"success\":%s", expect->success ? "true" : "false");
     if (*expect->error_code) {
         buf_string(&text, ",\"error_code\":");
-        json_put_string(&text, expect->error_code, strlen(expect->error_code));
+        json_put_text(&text, expect->error_code);
     }
     if (expect->values) {
         buf_string(&text, ",\"results\":");
@@ -121,7 +119,7 @@ static char *expected_output(struct arena *arena,
     char *copy = NULL;
 
     buf_string(&text, "{\"success\":true,\"model_name\":");
-    json_put_string(&text, bundle->name, strlen(bundle->name));
+    json_put_text(&text, bundle->name);
     buf_string(&text, ",\"results\":{");
     for (size_t i = 0; i < bundle->signature.output_count; i++) {
         const struct bundle_output *output = &bundle->signature.outputs[i];
@@ -131,9 +129,9 @@ static char *expected_output(struct arena *arena,
 
         if (i)
             buf_char(&text, ',');
-        json_put_string(&text, output->name, strlen(output->name));
+        json_put_text(&text, output->name);
         buf_char(&text, ':');
-        json_put_string(&text, words ? words : "", words ? strlen(words) : 0);
+        json_put_text(&text, words ? words : "");
     }
     buf_string(&text, "},\"computation_time_ms\":\"milliseconds\","
                       "\"error_message\":null}");

@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "buf.h"
 #include "error.h"
+#include "json_put.h"
 #include "json_scan.h"
 #include "unit.h"
 #include "utf8.h"
@@ -373,6 +374,31 @@ static void test_json_skip_is_linear_in_hostile_nesting(void **state)
     free(text);
 }
 
+/* ---- json_put ---- */
+
+static void test_json_put_always_writes_json_in_utf8(void **state)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"", "\"\""},
+        {"a/b", "\"a/b\""},
+        {"\"\\\b\f\n\r\t", "\"\\\"\\\\\\b\\f\\n\\r\\t\""},
+        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""},
+        {"\xe2\x82\xac", "\"\xe2\x82\xac\""},
+        {"x\xff\xe2\x82", "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = {0};
+
+        json_put_text(&out, cases[i].text);
+        assert_string_equal(out.data, cases[i].expected);
+        buf_release(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_json_scan_names_the_offset_of_a_fault),
         cmocka_unit_test(test_json_scan_returns_strings_decoded),
         cmocka_unit_test(test_json_skip_is_linear_in_hostile_nesting),
+        cmocka_unit_test(test_json_put_always_writes_json_in_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

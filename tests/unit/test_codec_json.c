@@ -493,29 +493,6 @@ static void test_broken_replies_are_our_fault(void **state)
     }
 }
 
-static void test_strings_are_always_written_as_utf8(void **state)
-{
-    static const struct {
-        const char *text, *expected;
-    } cases[] = {
-        {"", "\"\""},
-        {"a/b", "\"a/b\""},
-        {"\"\\\b\f\n\r\t", "\"\\\"\\\\\\b\\f\\n\\r\\t\""},
-        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""},
-        {"\xe2\x82\xac", "\"\xe2\x82\xac\""},
-        {"x\xff\xe2\x82", "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct buf out = {0};
-
-        json_put_string(&out, cases[i].text, strlen(cases[i].text));
-        assert_string_equal(out.data, cases[i].expected);
-        buf_release(&out);
-    }
-}
-
 /* ---- random messages ---- */
 
 struct maker {
@@ -911,7 +888,6 @@ int main(void)
         cmocka_unit_test(test_a_field_of_the_body_is_not_bound_again),
         cmocka_unit_test(test_numbers_that_are_not_finite_are_never_written),
         cmocka_unit_test(test_broken_replies_are_our_fault),
-        cmocka_unit_test(test_strings_are_always_written_as_utf8),
         cmocka_unit_test(test_random_messages_come_back),
         cmocka_unit_test(test_damaged_texts_never_crash),
         cmocka_unit_test(test_every_allocation_may_fail),

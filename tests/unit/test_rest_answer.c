@@ -129,15 +129,6 @@ static void test_rest_answer_lists_as_many_instances_as_fit(void **state)
     assert_int_equal(found.count, 0);
 }
 
-static void test_rest_answer_writes_texts_that_json_takes(void **state)
-{
-    struct bench *bench = with(*state, "");
-
-    rest_put_text(&bench->answer, "a\"b\\c\n\x01\xc3\xa9");
-    assert_string_equal(bench->answer.data,
-                        "\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa9\"");
-}
-
 #define ANSWER_TEST(name)                                                      \
     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -148,7 +139,6 @@ int main(void)
         ANSWER_TEST(test_rest_answer_of_other_types_counts_as_absent),
         ANSWER_TEST(test_rest_answer_that_is_no_object_is_refused),
         ANSWER_TEST(test_rest_answer_lists_as_many_instances_as_fit),
-        ANSWER_TEST(test_rest_answer_writes_texts_that_json_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
