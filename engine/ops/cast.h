@@ -1,0 +1,18 @@
+/*
+ * Cast: element-wise conversion between types, for operators that store or
+ * take another type than they compute in.
+ *
+ * Threads: no state.
+ */
+#ifndef ENGINE_OPS_CAST_H
+#define ENGINE_OPS_CAST_H
+
+#include "op.h"
+
+/* y[i] = x[i] for `count` elements; x and y do not overlap. */
+typedef void (*op_cast_fn)(const void *x, void *y, int64_t count);
+
+/* The conversion, or NULL (to or from string). */
+op_cast_fn op_cast_find(enum eng_dtype from, enum eng_dtype to);
+
+#endif
