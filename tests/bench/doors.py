@@ -4,7 +4,8 @@
     ./test.sh -R none          (sets up and builds)
     .venv/bin/python tests/bench/doors.py [--pairs 5] [--seconds 2] [--json]
 
-Every figure is a ratio measured in one run, A B A B, medians of the pairs:
+Every figure is a ratio measured in one run, A B A B, medians of the pairs; on
+a noisy machine the processor time per request (bare / ours) is the steadier one:
   rest     GET /health through our door / a bare libmicrohttpd program that
            answers the same bytes                                (requests/s)
   grpc     grpc.health.v1 Check through our door / a bare gRPC Core program
@@ -15,6 +16,7 @@ suffer alike. Reported beside: start to first answer, idle memory, binary size.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import statistics
@@ -55,12 +57,26 @@ def h2load(port, path, seconds, frame):
     return float(re.search(r"([\d.]+) req/s", text).group(1))
 
 
+def cpu_s(pid):
+    """Processor seconds of the process so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def loaded(program, seconds, load):
+    """Requests per second and processor microseconds per request."""
+    before = cpu_s(program.process.pid)
+    rate = load()
+    return rate, (cpu_s(program.process.pid) - before) / (rate * seconds) * 1e6
+
+
 def pairs(count, ours, bare):
     """Medians of both and of the ratios of neighbouring runs."""
     measured = [(ours(), bare()) for _ in range(count)]
-    return {"ours": statistics.median(a for a, _ in measured),
-            "bare": statistics.median(b for _, b in measured),
-            "ratio": statistics.median(a / b for a, b in measured)}
+    return {"ours": statistics.median(a[0] for a, _ in measured),
+            "bare": statistics.median(b[0] for _, b in measured),
+            "ratio": statistics.median(a[0] / b[0] for a, b in measured),
+            "cpu_ratio": statistics.median(b[1] / a[1] for a, b in measured)}
 
 
 def bare_program(name):
@@ -80,10 +96,13 @@ def reachable(port):
 
 
 def in_process(seconds):
+    """Predictions per second and processor microseconds per prediction."""
+    before = sum(os.times()[2:4])
     text = subprocess.run([harness.BIN / "bench_predict", harness.BUNDLE, SMILES,
                            str(seconds)], check=True, capture_output=True,
                           text=True).stdout
-    return float(re.search(r"([\d.]+) predictions/s", text).group(1))
+    rate = float(re.search(r"([\d.]+) predictions/s", text).group(1))
+    return rate, (sum(os.times()[2:4]) - before) / (rate * seconds) * 1e6
 
 
 def rss_mb(pid):
@@ -124,8 +143,11 @@ def measure(count, seconds):
     registry.stop()
     result["binary_mb"] = stripped_mb(harness.BIN / "specserve")
     bare, bare_port = bare_program("bare_mhd")
-    result["rest"] = pairs(count, lambda: wrk(server.port, "/health", seconds),
-                           lambda: wrk(bare_port, "/health", seconds))
+    result["rest"] = pairs(
+        count,
+        lambda: loaded(server, seconds,
+                       lambda: wrk(server.port, "/health", seconds)),
+        lambda: loaded(bare, seconds, lambda: wrk(bare_port, "/health", seconds)))
     bare.stop()
     with tempfile.TemporaryDirectory() as folder:
         frame, script = pathlib.Path(folder, "frame"), pathlib.Path(folder, "post")
@@ -133,12 +155,17 @@ def measure(count, seconds):
         script.write_text(POST)
         bare, bare_port = bare_program("bare_grpc")
         path = "/grpc.health.v1.Health/Check"
-        result["grpc"] = pairs(count,
-                               lambda: h2load(server.port, path, seconds, frame),
-                               lambda: h2load(bare_port, path, seconds, frame))
+        result["grpc"] = pairs(
+            count,
+            lambda: loaded(server, seconds,
+                           lambda: h2load(server.port, path, seconds, frame)),
+            lambda: loaded(bare, seconds,
+                           lambda: h2load(bare_port, path, seconds, frame)))
         bare.stop()
         result["predict"] = pairs(
-            count, lambda: wrk(server.port, "/predict", seconds, script),
+            count,
+            lambda: loaded(server, seconds,
+                           lambda: wrk(server.port, "/predict", seconds, script)),
             lambda: in_process(seconds))
     server.stop()
     return result
@@ -158,10 +185,11 @@ def main():
     for program, size in result["idle_rss_mb"].items():
         print(f"idle memory {program:10} {size:.1f} MB")
     print(f"server binary stripped {result['binary_mb']:.2f} MB")
-    print("            ours/s     bare/s  ratio")
+    print("            ours/s     bare/s  ratio  processor ratio")
     for name in ("rest", "grpc", "predict"):
         row = result[name]
-        print(f"{name:8} {row['ours']:9.0f}  {row['bare']:9.0f}  {row['ratio']:.2f}")
+        print(f"{name:8} {row['ours']:9.0f}  {row['bare']:9.0f}  {row['ratio']:.2f}   "
+              f"{row['cpu_ratio']:.2f}")
 
 
 if __name__ == "__main__":
