@@ -15,10 +15,10 @@
  */
 #include "conv.h"
 
-static bool check_channels(const struct op_node *op, struct op_conv *conv,
+static bool check_channels(const struct eng_tensor *x,
+                           const struct eng_tensor *w, struct op_conv *conv,
                            struct error *err)
 {
-    const struct eng_tensor *x = op->in[0], *w = op->in[1];
     char left[ENG_SHAPE_TEXT], right[ENG_SHAPE_TEXT];
 
     if (w->rank != x->rank || x->rank < 3)
@@ -34,30 +34,24 @@ static bool check_channels(const struct op_node *op, struct op_conv *conv,
     if (w->dims[1] > INT32_MAX || w->dims[1] * conv->groups != x->dims[1])
         return fail(err, ERR_MODEL_INVALID, "shapes %.60s and %.60s do not fit",
                     eng_shape_text(x, left), eng_shape_text(w, right));
-    if (op_has(op, 2) &&
-        (op->in[2]->rank != 1 || op->in[2]->dims[0] != conv->out_channels))
-        return fail(err, ERR_MODEL_INVALID, "the bias has shape %.60s",
-                    eng_shape_text(op->in[2], left));
     return true;
 }
 
-bool op_conv_infer(struct op_node *op, struct error *err)
+bool op_conv_shape(struct op_node *op, const struct eng_tensor *w,
+                   const struct eng_tensor *bias, struct op_conv *conv,
+                   struct error *err)
 {
-    struct op_conv *conv = op_alloc(op, sizeof *conv, err);
     struct eng_tensor *y = op->out[0];
+    char text[ENG_SHAPE_TEXT];
 
-    op->state = conv;
-    if (!conv)
-        return false;
     conv->groups = 1;
-    if (!op_want_type(op, 0, OP_TYPES_REAL, err) ||
-        !op_same_type(op, 0, 1, err) ||
-        (op_has(op, 2) && !op_same_type(op, 0, 2, err)) ||
-        !op_attr_int(op, "group", &conv->groups, err) ||
-        !check_channels(op, conv, err) ||
-        !op_window_read(op, &op->in[1]->dims[2], &conv->window, err))
+    if (!op_attr_int(op, "group", &conv->groups, err) ||
+        !check_channels(op->in[0], w, conv, err) ||
+        !op_window_read(op, &w->dims[2], &conv->window, err))
         return false;
-    y->dtype = op->in[0]->dtype;
+    if (bias && (bias->rank != 1 || bias->dims[0] != conv->out_channels))
+        return fail(err, ERR_MODEL_INVALID, "the bias has shape %.60s",
+                    eng_shape_text(bias, text));
     y->rank = 2 + conv->window.spatial;
     y->dims[0] = conv->batch;
     y->dims[1] = conv->out_channels;
@@ -71,21 +65,19 @@ bool op_conv_infer(struct op_node *op, struct error *err)
     return true;
 }
 
-/* Where kernel element k of the window at `out` reads, or -1 in the border. */
-static int64_t tap(const struct op_window *window, const int64_t *out,
-                   const int64_t *k)
+bool op_conv_infer(struct op_node *op, struct error *err)
 {
-    int64_t at = 0;
+    struct op_conv *conv = op_alloc(op, sizeof *conv, err);
+    const struct eng_tensor *bias = op_has(op, 2) ? op->in[2] : NULL;
 
-    for (int i = 0; i < window->spatial; i++) {
-        int64_t in = out[i] * window->stride[i] + k[i] * window->dilation[i] -
-                     window->pad[i];
-
-        if (in < 0 || in >= window->in[i])
-            return -1;
-        at = at * window->in[i] + in;
-    }
-    return at;
+    op->state = conv;
+    if (!conv || !op_want_type(op, 0, OP_TYPES_REAL, err) ||
+        !op_same_type(op, 0, 1, err) ||
+        (bias && !op_same_type(op, 0, 2, err)) ||
+        !op_conv_shape(op, op->in[1], bias, conv, err))
+        return false;
+    op->out[0]->dtype = op->in[0]->dtype;
+    return true;
 }
 
 /* One output element: x and w are those of its group's channels. */
@@ -102,7 +94,7 @@ static int64_t tap(const struct op_window *window, const int64_t *out,
                                                                                \
             op_window_unflatten(conv->window.spatial, conv->window.kernel,     \
                                 flat, k);                                      \
-            at = tap(&conv->window, out, k);                                   \
+            at = op_window_tap(&conv->window, out, k);                         \
             for (int64_t c = 0; at >= 0 && c < channels; c++)                  \
                 sum += x[c * conv->in_size + at] *                             \
                        w[c * conv->kernel_size + flat];                        \
@@ -159,5 +151,6 @@ const struct op_impl op_conv = {.name = "conv.ref",
                                 .in_max = 3,
                                 .out_min = 1,
                                 .out_max = 1,
+                                .flags = OP_WIDEN,
                                 .infer = op_conv_infer,
                                 .run = conv_run};

@@ -15,6 +15,14 @@ struct op_conv {
     int64_t in_size, out_size, kernel_size; /* products of the spatial ones */
 };
 
+/*
+ * Fills `conv` and the shape of output 0 from input 0, weights `w` and `bias`
+ * (NULL = none). Errors: see conv.c.
+ */
+bool op_conv_shape(struct op_node *op, const struct eng_tensor *w,
+                   const struct eng_tensor *bias, struct op_conv *conv,
+                   struct error *err);
+
 /* The infer of every Conv row. Errors: see conv.c. */
 bool op_conv_infer(struct op_node *op, struct error *err);
 

@@ -8,6 +8,7 @@
 #define ENGINE_OPS_GEMM_H
 
 #include "op.h"
+#include "walk.h"
 
 /* C [m, n] = A [m, k] B [k, n]; element (i, j) of A is a[i * a_row + j * a_col],
  * likewise B; C is dense. */
@@ -23,5 +24,19 @@ bool op_product_run(enum eng_dtype dtype, const struct op_product *product,
 /* The same for float as fast as this machine does it. */
 void op_product_f32(const struct op_product *product, const float *a,
                     const float *b, float *c);
+
+/* MatMul: one product for each place of the leading dimensions. */
+struct op_matmul {
+    struct op_product product;
+    struct op_walk batch; /* operands a, b, y; steps in elements */
+};
+
+/*
+ * y = a b by numpy's rules: fills `matmul` and the rank and dimensions of `y`.
+ * ERR_MODEL_INVALID: a scalar, shapes that do not fit or do not broadcast.
+ */
+bool op_matmul_shape(const struct eng_tensor *left,
+                     const struct eng_tensor *right, struct op_matmul *matmul,
+                     struct eng_tensor *y, struct error *err);
 
 #endif

@@ -11,12 +11,6 @@
  *   check   float through oneDNN or own rows (product.c): 1e-5 relative
  */
 #include "gemm.h"
-#include "walk.h"
-
-struct matmul_state {
-    struct op_product product;
-    struct op_walk batch; /* operands a, b, y; steps in matrices' elements */
-};
 
 /* a or b as a stack of matrices. */
 static void as_matrices(const struct eng_tensor *tensor, bool is_left,
@@ -30,23 +24,24 @@ static void as_matrices(const struct eng_tensor *tensor, bool is_left,
     matrices->dims[1] = is_left ? tensor->dims[0] : 1;
 }
 
-static bool set_shape(struct op_node *op, const struct eng_tensor *a,
-                      const struct eng_tensor *b, struct eng_tensor *full,
+/* a and b as stacks of matrices in `full`; y without the dimensions that a
+ * vector lacks. */
+static bool set_shape(const struct eng_tensor *const *in,
+                      const struct eng_tensor *a, const struct eng_tensor *b,
+                      struct eng_tensor *full, struct eng_tensor *y,
                       struct error *err)
 {
     struct eng_tensor lead_a = *a, lead_b = *b;
-    struct eng_tensor *y = op->out[0];
     int64_t m = a->dims[a->rank - 2], n = b->dims[b->rank - 1];
 
     lead_a.rank -= 2;
     lead_b.rank -= 2;
     if (!op_broadcast(&lead_a, &lead_b, full, err))
         return false;
-    y->dtype = a->dtype;
     eng_shape_set(y, full->rank, full->dims);
-    if (op->in[0]->rank > 1)
+    if (in[0]->rank > 1)
         y->dims[y->rank++] = m;
-    if (op->in[1]->rank > 1)
+    if (in[1]->rank > 1)
         y->dims[y->rank++] = n;
     full->dims[full->rank++] = m;
     full->dims[full->rank++] = n;
@@ -54,7 +49,7 @@ static bool set_shape(struct op_node *op, const struct eng_tensor *a,
 }
 
 /* How to step from matrix to matrix in a, b and y. */
-static void make_batch(struct matmul_state *state, const struct eng_tensor *a,
+static void make_batch(struct op_matmul *state, const struct eng_tensor *a,
                        const struct eng_tensor *b,
                        const struct eng_tensor *full)
 {
@@ -74,7 +69,7 @@ static void make_batch(struct matmul_state *state, const struct eng_tensor *a,
 }
 
 /* One b for all of a: a's matrices are one tall matrix. */
-static void join_rows(struct matmul_state *state)
+static void join_rows(struct op_matmul *state)
 {
     const struct op_walk *batch = &state->batch;
 
@@ -85,37 +80,47 @@ static void join_rows(struct matmul_state *state)
     state->batch.inner = 1;
 }
 
+bool op_matmul_shape(const struct eng_tensor *left,
+                     const struct eng_tensor *right, struct op_matmul *matmul,
+                     struct eng_tensor *y, struct error *err)
+{
+    const struct eng_tensor *in[] = {left, right};
+    struct eng_tensor a, b, full = {0};
+    char left_text[ENG_SHAPE_TEXT], right_text[ENG_SHAPE_TEXT];
+
+    as_matrices(left, true, &a);
+    as_matrices(right, false, &b);
+    if (!left->rank || !right->rank || a.dims[a.rank - 1] != b.dims[b.rank - 2])
+        return fail(err, ERR_MODEL_INVALID, "shapes %.60s and %.60s do not fit",
+                    eng_shape_text(left, left_text),
+                    eng_shape_text(right, right_text));
+    if (!set_shape(in, &a, &b, &full, y, err))
+        return false;
+    matmul->product = (struct op_product){.m = a.dims[a.rank - 2],
+                                          .n = b.dims[b.rank - 1],
+                                          .k = a.dims[a.rank - 1],
+                                          .a_row = a.dims[a.rank - 1],
+                                          .a_col = 1,
+                                          .b_row = b.dims[b.rank - 1],
+                                          .b_col = 1};
+    make_batch(matmul, &a, &b, &full);
+    return true;
+}
+
 static bool matmul_infer(struct op_node *op, struct error *err)
 {
     enum {
         TYPES = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) |
                 OP_TYPE(ENG_U32) | OP_TYPE(ENG_U64)
     };
-    struct matmul_state *state = op_alloc(op, sizeof *state, err);
-    struct eng_tensor a, b, full = {0};
-    char left[ENG_SHAPE_TEXT], right[ENG_SHAPE_TEXT];
+    struct op_matmul *state = op_alloc(op, sizeof *state, err);
 
     op->state = state;
     if (!state || !op_want_type(op, 0, TYPES, err) ||
-        !op_same_type(op, 0, 1, err))
+        !op_same_type(op, 0, 1, err) ||
+        !op_matmul_shape(op->in[0], op->in[1], state, op->out[0], err))
         return false;
-    as_matrices(op->in[0], true, &a);
-    as_matrices(op->in[1], false, &b);
-    if (!op->in[0]->rank || !op->in[1]->rank ||
-        a.dims[a.rank - 1] != b.dims[b.rank - 2])
-        return fail(err, ERR_MODEL_INVALID, "shapes %.60s and %.60s do not fit",
-                    eng_shape_text(op->in[0], left),
-                    eng_shape_text(op->in[1], right));
-    if (!set_shape(op, &a, &b, &full, err))
-        return false;
-    state->product = (struct op_product){.m = a.dims[a.rank - 2],
-                                         .n = b.dims[b.rank - 1],
-                                         .k = a.dims[a.rank - 1],
-                                         .a_row = a.dims[a.rank - 1],
-                                         .a_col = 1,
-                                         .b_row = b.dims[b.rank - 1],
-                                         .b_col = 1};
-    make_batch(state, &a, &b, &full);
+    op->out[0]->dtype = op->in[0]->dtype;
     join_rows(state);
     return true;
 }
@@ -123,7 +128,7 @@ static bool matmul_infer(struct op_node *op, struct error *err)
 static bool matmul_run(const struct op_node *op, const struct op_frame *frame,
                        struct error *err)
 {
-    const struct matmul_state *state = op->state;
+    const struct op_matmul *state = op->state;
     const struct op_walk *batch = &state->batch;
     int64_t size = (int64_t)eng_dtype_size(op->out[0]->dtype);
     const char *a = op_in(op, frame, 0), *b = op_in(op, frame, 1);
@@ -150,5 +155,6 @@ const struct op_impl op_matmul = {.name = "matmul",
                                   .in_max = 2,
                                   .out_min = 1,
                                   .out_max = 1,
+                                  .flags = OP_WIDEN,
                                   .infer = matmul_infer,
                                   .run = matmul_run};

@@ -182,3 +182,19 @@ void op_window_unflatten(int spatial, const int64_t *dims, int64_t flat,
         flat /= dims[i];
     }
 }
+
+int64_t op_window_tap(const struct op_window *window, const int64_t *out,
+                      const int64_t *k)
+{
+    int64_t at = 0;
+
+    for (int i = 0; i < window->spatial; i++) {
+        int64_t in = out[i] * window->stride[i] + k[i] * window->dilation[i] -
+                     window->pad[i];
+
+        if (in < 0 || in >= window->in[i])
+            return -1;
+        at = at * window->in[i] + in;
+    }
+    return at;
+}

@@ -51,4 +51,8 @@ int64_t op_window_out(const struct op_window *window);
 void op_window_unflatten(int spatial, const int64_t *dims, int64_t flat,
                          int64_t index[OP_SPATIAL_MAX]);
 
+/* Where kernel element k of the window at `out` reads, or -1 in the border. */
+int64_t op_window_tap(const struct op_window *window, const int64_t *out,
+                      const int64_t *k);
+
 #endif
