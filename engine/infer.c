@@ -95,8 +95,7 @@ static bool infer_and_fold(struct infer *infer, struct op_node *op, bool *known,
 {
     size_t total;
 
-    if (!op->node->rows[0].impl->infer(op, err) ||
-        !check_sizes(infer, op, &total, err))
+    if (!op_infer(op, err) || !check_sizes(infer, op, &total, err))
         return false;
     *known = all_outputs_known(op);
     if (*known || !all_inputs_known(op))

@@ -106,6 +106,7 @@ const struct op_impl op_clip = {.name = "clip",
                                 .in_max = 3,
                                 .out_min = 1,
                                 .out_max = 1,
+                                .flags = OP_WIDEN,
                                 .in_place = 1,
                                 .infer = clip_infer,
                                 .run = clip_run};

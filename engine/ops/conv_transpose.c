@@ -234,5 +234,6 @@ const struct op_impl op_conv_transpose = {.name = "conv_transpose",
                                           .in_max = 3,
                                           .out_min = 1,
                                           .out_max = 1,
+                                          .flags = OP_WIDEN,
                                           .infer = conv_transpose_infer,
                                           .run = conv_transpose_run};

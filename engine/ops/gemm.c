@@ -162,6 +162,7 @@ const struct op_impl op_gemm = {.name = "gemm",
                                 .in_max = 3,
                                 .out_min = 1,
                                 .out_max = 1,
+                                .flags = OP_WIDEN,
                                 .infer = gemm_infer,
                                 .prepare = gemm_prepare,
                                 .run = gemm_run};

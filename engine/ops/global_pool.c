@@ -69,5 +69,6 @@ const struct op_impl op_global_pool = {.name = "global_pool",
                                        .in_max = 1,
                                        .out_min = 1,
                                        .out_max = 1,
+                                       .flags = OP_WIDEN,
                                        .infer = global_infer,
                                        .run = global_run};

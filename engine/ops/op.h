@@ -34,8 +34,9 @@
 enum { OP_MANY = UINT8_MAX };
 
 enum op_flag {
-    OP_ALIAS = 1,     /* output 0 is input 0's bytes under another shape */
-    OP_SHAPE_ONLY = 2 /* outputs depend on input shapes, not on elements */
+    OP_ALIAS = 1,      /* output 0 is input 0's bytes under another shape */
+    OP_SHAPE_ONLY = 2, /* outputs depend on input shapes, not on elements */
+    OP_WIDEN = 4 /* computes float16 and bfloat16 as float32, see op_infer() */
 };
 
 struct op_node;
@@ -50,9 +51,10 @@ struct op_frame {
 struct op_impl {
     const char *name; /* "conv.ref": for profiles */
     uint8_t in_min, in_max, out_min, out_max;
-    uint8_t flags;         /* enum op_flag */
-    uint32_t in_place;     /* bit i: output 0 may overwrite input i */
-    uint32_t value_inputs; /* bit i: infer reads the elements of input i */
+    uint8_t flags;          /* enum op_flag */
+    uint32_t in_place;      /* bit i: output 0 may overwrite input i */
+    uint32_t value_inputs;  /* bit i: infer reads the elements of input i */
+    uint32_t float_outputs; /* OP_WIDEN: bit i: output i stays float32 */
 
     bool (*infer)(struct op_node *op, struct error *err);
     bool (*accepts)(const struct op_node *op);
@@ -82,10 +84,11 @@ struct op_node {
     const struct eng_tensor **in; /* NULL = left out; data = known now */
     struct eng_tensor **out;      /* never NULL */
     const uint32_t *in_value, *out_value;
-    struct arena *arena;    /* lives as long as the plan */
-    struct op_packs *packs; /* shared by all plans of the model */
-    void *state;            /* the implementation's own */
-    size_t scratch_bytes;   /* wanted by run */
+    struct arena *arena;        /* lives as long as the plan */
+    struct op_packs *packs;     /* shared by all plans of the model */
+    void *state;                /* the implementation's own */
+    struct op_widened *widened; /* NULL = computes in its own type */
+    size_t scratch_bytes;       /* wanted by run */
 };
 
 /*
@@ -237,6 +240,16 @@ const void *op_pack(struct op_node *op, const struct op_pack_key *key,
 /* The model's store of packed weights. NULL when memory is out. */
 struct op_packs *op_packs_new(void);
 void op_packs_free(struct op_packs *packs);
+
+/*
+ * Infers `op` with its operator's function. Where the operator says OP_WIDEN
+ * and input 0 is float16 or bfloat16, every input of that type is shown to the
+ * operator as float32, and its float32 outputs get input 0's type.
+ */
+bool op_infer(struct op_node *op, struct error *err);
+
+/* op_choose() for a node with op->widened. */
+bool op_widened_choose(struct op_node *op, struct error *err);
 
 /* --- running one node by itself (folding) --- */
 

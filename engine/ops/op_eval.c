@@ -10,6 +10,8 @@ enum { SCRATCH_ALIGNMENT = 64 };
 
 bool op_choose(struct op_node *op, struct error *err)
 {
+    if (op->widened)
+        return op_widened_choose(op, err);
     for (size_t i = 0; i < op->node->row_count; i++) {
         const struct op_impl *impl = op->node->rows[i].impl;
 

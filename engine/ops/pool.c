@@ -213,5 +213,6 @@ const struct op_impl op_pool = {.name = "pool",
                                 .in_max = 1,
                                 .out_min = 1,
                                 .out_max = 2,
+                                .flags = OP_WIDEN,
                                 .infer = pool_infer,
                                 .run = pool_run};

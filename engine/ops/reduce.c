@@ -232,6 +232,7 @@ const struct op_impl op_reduce = {.name = "reduce",
                                   .in_max = 2,
                                   .out_min = 1,
                                   .out_max = 1,
+                                  .flags = OP_WIDEN,
                                   .value_inputs = 2,
                                   .infer = reduce_infer,
                                   .run = reduce_run};

@@ -99,6 +99,7 @@ const struct op_impl op_softmax = {.name = "softmax",
                                    .in_max = 1,
                                    .out_min = 1,
                                    .out_max = 1,
+                                   .flags = OP_WIDEN,
                                    .in_place = 1,
                                    .infer = softmax_infer,
                                    .run = softmax_run};

@@ -132,6 +132,7 @@ const struct op_impl op_unary = {.name = "unary",
                                  .in_max = 1,
                                  .out_min = 1,
                                  .out_max = 1,
+                                 .flags = OP_WIDEN,
                                  .in_place = 1,
                                  .infer = unary_infer,
                                  .run = unary_run};

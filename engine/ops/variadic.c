@@ -81,5 +81,6 @@ const struct op_impl op_variadic = {.name = "variadic",
                                     .in_max = OP_MANY,
                                     .out_min = 1,
                                     .out_max = 1,
+                                    .flags = OP_WIDEN,
                                     .infer = variadic_infer,
                                     .run = variadic_run};
