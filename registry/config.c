@@ -3,12 +3,11 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "lease.h"
 #include "ports.h"
 
@@ -121,13 +120,9 @@ static bool read_ports(struct reg_config *config, const char *text,
 static bool read_host(struct reg_config *config, const char *text,
                       struct error *err)
 {
-    struct in6_addr address;
-
     config->host = strcmp(text, "localhost") == 0 ? "127.0.0.1" : text;
-    if (inet_pton(AF_INET, config->host, &address) == 1 ||
-        inet_pton(AF_INET6, config->host, &address) == 1)
-        return true;
-    return fail(err, ERR_USAGE, "--host takes an address, not '%s'", text);
+    return address_is_numeric(config->host) ||
+           fail(err, ERR_USAGE, "--host takes an address, not '%s'", text);
 }
 
 static bool read_store(struct reg_config *config, const char *text,
@@ -186,18 +181,6 @@ static bool default_store(struct reg_config *config, struct error *err)
     return true;
 }
 
-/* No other machine reaches the host. */
-static bool is_loopback(const struct reg_config *config)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-
-    if (inet_pton(AF_INET, config->host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
-    return inet_pton(AF_INET6, config->host, &v6) == 1 &&
-           IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 bool reg_config_load(struct reg_config *config, int argc, char **argv,
                      struct error *err)
 {
@@ -217,7 +200,7 @@ bool reg_config_load(struct reg_config *config, int argc, char **argv,
         return fail(err, ERR_USAGE, "'%s' is not an option", argv[optind]);
     if (config->help)
         return true;
-    if (!is_loopback(config) && !config->insecure_bind)
+    if (!address_is_loopback(config->host) && !config->insecure_bind)
         return fail(err, ERR_PERMISSION_DENIED,
                     "other machines reach '%s', and there is no encryption and "
                     "no token yet; --insecure-bind allows it",

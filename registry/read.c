@@ -3,10 +3,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "state.h"
+#include "sync.h"
 
 struct reg_instance *reg_live_at_locked(struct registry *registry, int port)
 {
@@ -147,15 +147,8 @@ void reg_feed_release(struct reg_feed *feed)
 void registry_wait(struct registry *registry, uint64_t seen,
                    uint32_t timeout_ms)
 {
-    struct timespec until;
+    struct timespec until = sync_after_ms(timeout_ms);
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     (void)pthread_mutex_lock(&registry->mu);
     while (registry->history.last == seen &&
            pthread_cond_timedwait(&registry->changed, &registry->mu, &until) ==

@@ -20,6 +20,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "secret.h"
 #include "state.h"
 
 static const char *host_of(const struct reg_request *request)
@@ -379,7 +380,7 @@ static bool was_owner_locked(const struct registry *registry, int port,
         const struct reg_event *event = reg_history_at(history, at);
 
         if (event->kind == REG_EVENT_DELETE && event->record->port == port &&
-            reg_same_secret(event->record->id, id))
+            secret_same(id, event->record->id))
             return true;
     }
     return false;
@@ -401,7 +402,7 @@ static bool find_leaving_locked(struct registry *registry, int port,
         return fail(err, ERR_NOT_FOUND, "nobody is registered on port %d",
                     port);
     }
-    if (!reg_same_secret(instance->record->id, id))
+    if (!secret_same(id, instance->record->id))
         return fail(err, ERR_REGISTRATION_MISMATCH,
                     "registration_id is not the one of port %d", port);
     *record = reg_record_get(instance->record);

@@ -17,7 +17,9 @@
 
 #include "clock.h"
 #include "log.h"
+#include "secret.h"
 #include "state.h"
+#include "sync.h"
 
 enum { QUOTA_DEFAULT = 64, HISTORY_DEFAULT = 4096 };
 
@@ -26,18 +28,6 @@ uint64_t reg_now_ns(const struct registry *registry)
     return registry->options.clock
                ? registry->options.clock(registry->options.clock_context)
                : clock_now_ns();
-}
-
-bool reg_same_secret(const char *left, const char *right)
-{
-    size_t length = strlen(left);
-    unsigned difference = 0;
-
-    if (strlen(right) != length) /* the length is no secret */
-        return false;
-    for (size_t i = 0; i < length; i++)
-        difference |= (unsigned)(left[i] ^ right[i]);
-    return difference == 0;
 }
 
 uint64_t reg_text_hash(const struct registry *registry, const char *text)
@@ -120,13 +110,8 @@ static bool make_descriptors(struct registry *registry, struct error *err)
 
 static void init_locks(struct registry *registry)
 {
-    pthread_condattr_t attributes;
-
     (void)pthread_mutex_init(&registry->mu, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&registry->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    sync_cond_init(&registry->changed);
     reg_commit_init(&registry->commit, &registry->store);
 }
 
@@ -303,7 +288,7 @@ static bool check_beat(const struct reg_instance *instance, int port,
         return fail(err, ERR_REGISTRATION_MISMATCH,
                     "epoch %llu is not the one of port %d",
                     (unsigned long long)epoch, port);
-    if (id && *id && !reg_same_secret(id, instance->record->id))
+    if (id && *id && !secret_same(id, instance->record->id))
         return fail(err, ERR_REGISTRATION_MISMATCH,
                     "registration_id is not the one of port %d", port);
     return true;

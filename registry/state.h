@@ -62,9 +62,6 @@ struct registry {
 
 uint64_t reg_now_ns(const struct registry *registry);
 
-/* Compares without telling by its duration where the texts differ. */
-bool reg_same_secret(const char *left, const char *right);
-
 /* Hashes for the indexes. A caller is a process of this host; without one that
  * can be checked (start_ticks 0) it is the host. */
 uint64_t reg_caller_hash(const struct registry *registry, const char *host,

@@ -12,11 +12,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "registry_client.h"
+#include "sync.h"
 
 enum {
     CALL_MS = 5000,  /* registering at start; the caller waits for it */
@@ -83,17 +83,6 @@ static bool keep_options(struct presence_options *own,
     return ok;
 }
 
-static void init_locks(struct presence *presence)
-{
-    pthread_condattr_t attributes;
-
-    (void)pthread_mutex_init(&presence->mu, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&presence->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 struct presence *presence_new(const struct presence_options *options,
                               struct error *err)
 {
@@ -103,7 +92,8 @@ struct presence *presence_new(const struct presence_options *options,
         (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for the presence");
         return NULL;
     }
-    init_locks(presence);
+    (void)pthread_mutex_init(&presence->mu, NULL);
+    sync_cond_init(&presence->wake);
     if (!keep_options(&presence->options, options)) {
         (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for the presence");
         presence_free(presence);
@@ -261,11 +251,9 @@ bool presence_is_registered(struct presence *presence)
 /* Waits; false when we shall stop. */
 static bool sleep_s(struct presence *presence, uint32_t seconds)
 {
-    struct timespec until;
+    struct timespec until = sync_after_ms(seconds * 1000);
     bool stopping;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += seconds;
     (void)pthread_mutex_lock(&presence->mu);
     while (!presence->stopping &&
            pthread_cond_timedwait(&presence->wake, &presence->mu, &until) == 0)

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "commands.h"
 #include "log.h"
 #include "service.h"
@@ -33,11 +34,6 @@ static int complain(const struct error *err)
 {
     (void)fprintf(stderr, "specserve serve: %s\n", err->msg);
     return exit_code_of(err);
-}
-
-static bool is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
 static bool check_settings(const struct srv_config *config, struct error *err)
@@ -151,7 +147,7 @@ int command_serve(int argc, char **argv)
     if (!config_load(&config, argc, argv, &arena, &err) ||
         !check_settings(&config, &err)) {
         code = complain(&err);
-    } else if (!is_loopback(config.host) && !config.insecure_bind) {
+    } else if (!address_is_loopback(config.host) && !config.insecure_bind) {
         (void)fprintf(stderr,
                       "specserve serve: '%s' is not a loopback address; there "
                       "is no encryption and no token yet, so it wants "

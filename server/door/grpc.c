@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -26,6 +25,7 @@
 #include "log.h"
 #include "reflection_v1_server.h"
 #include "reflection_v1alpha_server.h"
+#include "sync.h"
 
 enum {
     DEFAULT_BODY = 1 << 20,
@@ -250,13 +250,8 @@ static bool start_threads(struct grpc_door *door, int wanted, struct error *err)
 
 static void init_locks(struct grpc_door *door)
 {
-    pthread_condattr_t attributes;
-
     pthread_mutex_init(&door->mu, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&door->settled, &attributes);
-    pthread_condattr_destroy(&attributes);
+    sync_cond_init(&door->settled);
 }
 
 static struct grpc_door *door_new(const struct grpc_door_options *options)
@@ -373,15 +368,8 @@ void grpc_door_set_serving(struct grpc_door *door, bool serving)
 
 static void wait_for_answers(struct grpc_door *door, uint32_t grace_ms)
 {
-    struct timespec until;
+    struct timespec until = sync_after_ms(grace_ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += grace_ms / 1000;
-    until.tv_nsec += (long)(grace_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&door->mu);
     while (door->busy &&
            pthread_cond_timedwait(&door->settled, &door->mu, &until) == 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "clock.h"
 #include "grpc_internal.h"
 #include "wire_scan.h"
@@ -196,12 +197,6 @@ static void fill_headers(struct grpc_rpc *rpc)
     call->header_count = rpc->metadata.count;
 }
 
-static bool is_loopback(const char *peer)
-{
-    return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ||
-           strncmp(peer, "::ffff:127.", 11) == 0;
-}
-
 /* The earlier of the client's deadline and the endpoint's. */
 static uint64_t find_deadline(const struct grpc_rpc *rpc, uint64_t now_ns)
 {
@@ -233,7 +228,7 @@ static void fill_call(struct grpc_rpc *rpc)
     call->app = rpc->method->app;
     call->finished = rpc->method->finished;
     call->peer = rpc->peer;
-    call->peer_is_local = is_loopback(rpc->peer);
+    call->peer_is_local = address_is_loopback(rpc->peer);
     call->started_ns = clock_now_ns();
     call->deadline_ns = find_deadline(rpc, call->started_ns);
     fill_headers(rpc);

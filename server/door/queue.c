@@ -8,9 +8,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "clock.h"
+#include "sync.h"
 
 struct job {
     struct srv_call *call;
@@ -113,18 +113,14 @@ static bool start_workers(struct queue *queue, struct error *err)
 struct queue *queue_new(int workers, int length, struct error *err)
 {
     struct queue *queue = calloc(1, sizeof *queue);
-    pthread_condattr_t monotonic;
 
     if (!queue) {
         fail(err, ERR_OUT_OF_MEMORY, "no memory for the queue");
         return NULL;
     }
     (void)pthread_mutex_init(&queue->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&queue->work, NULL);
-    (void)pthread_cond_init(&queue->idle, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    sync_cond_init(&queue->work);
+    sync_cond_init(&queue->idle);
     queue->length = (size_t)workers + (size_t)length;
     queue->ring = calloc(queue->length, sizeof *queue->ring);
     queue->workers = calloc((size_t)workers, sizeof *queue->workers);
@@ -188,20 +184,6 @@ static void cancel_locked(struct queue *queue)
             cut(queue->workers[i].running);
 }
 
-static struct timespec after_ms(uint32_t ms)
-{
-    struct timespec at;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static bool busy_locked(const struct queue *queue)
 {
     return queue->waiting > 0 || queue->running > 0;
@@ -209,7 +191,7 @@ static bool busy_locked(const struct queue *queue)
 
 void queue_drain(struct queue *queue, uint32_t grace_ms)
 {
-    struct timespec until = after_ms(grace_ms);
+    struct timespec until = sync_after_ms(grace_ms);
     int rc = 0;
 
     (void)pthread_mutex_lock(&queue->lock);

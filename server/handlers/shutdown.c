@@ -9,17 +9,7 @@
 #include <string.h>
 
 #include "log.h"
-
-/* Takes as long whatever the first difference is. */
-static bool same_secret(const char *given, const char *secret)
-{
-    size_t length = strlen(secret);
-    unsigned difference = strlen(given) != length;
-
-    for (size_t i = 0; i < length && given[i]; i++)
-        difference |= (unsigned char)given[i] ^ (unsigned char)secret[i];
-    return difference == 0;
-}
+#include "secret.h"
 
 static bool has_token(const struct srv_call *call, const char *token)
 {
@@ -27,7 +17,7 @@ static bool has_token(const struct srv_call *call, const char *token)
     const char *given = call_header(call, "authorization");
 
     return *token && given && strncmp(given, scheme, sizeof scheme - 1) == 0 &&
-           same_secret(given + sizeof scheme - 1, token);
+           secret_same(given + sizeof scheme - 1, token);
 }
 
 static bool is_allowed(const struct srv_call *call, const struct srv_app *app)

@@ -1,15 +1,19 @@
 /*
- * Base: arena, buf, utf8, json_scan and error.
+ * Base: the small modules of engine/base; numbers and documents have their own.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "arena.h"
 #include "buf.h"
 #include "error.h"
 #include "json_put.h"
 #include "json_scan.h"
+#include "secret.h"
+#include "sync.h"
 #include "unit.h"
 #include "utf8.h"
 
@@ -399,6 +403,58 @@ static void test_json_put_always_writes_json_in_utf8(void **state)
     }
 }
 
+/* ---- address, secret, sync ---- */
+
+static void test_only_loopback_addresses_are_loopback(void **state)
+{
+    static const char *const inside[] = {"127.0.0.1", "127.1.2.3", "::1",
+                                         "::ffff:127.0.0.1"};
+    static const char *const outside[] = {
+        "",        "localhost",  "127.",     "127.example",
+        "0.0.0.0", "::",         "10.0.0.1", "::ffff:10.0.0.1",
+        "fe80::1", "1127.0.0.1", "[::1]",    "127.0.0.1:5000"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        assert_true(address_is_numeric(inside[i]));
+        assert_true(address_is_loopback(inside[i]));
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        assert_false(address_is_loopback(outside[i]));
+    assert_true(address_is_numeric("fe80::1"));
+    assert_false(address_is_numeric("localhost"));
+}
+
+static void test_secrets_are_the_same_only_as_a_whole(void **state)
+{
+    (void)state;
+    assert_true(secret_same("", ""));
+    assert_true(secret_same("brain_reg_1", "brain_reg_1"));
+    assert_false(secret_same("brain_reg_2", "brain_reg_1"));
+    assert_false(secret_same("brain_reg_", "brain_reg_1"));
+    assert_false(secret_same("brain_reg_11", "brain_reg_1"));
+    assert_false(secret_same("", "brain_reg_1"));
+}
+
+static void test_a_timed_wait_ends_at_its_time(void **state)
+{
+    pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t cond;
+    struct timespec until = sync_after_ms(1999), soon = sync_after_ms(1);
+    int rc = 0;
+
+    (void)state;
+    assert_in_range(until.tv_nsec, 0, 999999999);
+    assert_true(until.tv_sec >= soon.tv_sec + 1);
+    sync_cond_init(&cond);
+    (void)pthread_mutex_lock(&mu);
+    while (rc == 0) /* woken for no reason */
+        rc = pthread_cond_timedwait(&cond, &mu, &soon);
+    (void)pthread_mutex_unlock(&mu);
+    assert_int_equal(rc, ETIMEDOUT);
+    (void)pthread_cond_destroy(&cond);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +474,9 @@ int main(void)
         cmocka_unit_test(test_json_scan_returns_strings_decoded),
         cmocka_unit_test(test_json_skip_is_linear_in_hostile_nesting),
         cmocka_unit_test(test_json_put_always_writes_json_in_utf8),
+        cmocka_unit_test(test_only_loopback_addresses_are_loopback),
+        cmocka_unit_test(test_secrets_are_the_same_only_as_a_whole),
+        cmocka_unit_test(test_a_timed_wait_ends_at_its_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
