@@ -11,23 +11,30 @@
 #include "log.h"
 #include "runtime_server.h"
 
+/* All findings, for whoever starts the program. */
+static void print_report(const struct doc_report *report)
+{
+    struct buf text = {0};
+
+    doc_report_print(report, &text);
+    if (text.size)
+        (void)!write(STDERR_FILENO, text.data, text.size);
+    buf_release(&text);
+}
+
 static struct srv_bundle *open_bundle(const char *path, struct error *err)
 {
     struct arena arena;
     struct doc_report report;
     struct srv_bundle *bundle;
-    struct buf text = {0};
 
     arena_init(&arena, 0);
     doc_report_init(&report, &arena);
     bundle = bundle_open(path, &report);
-    doc_report_print(&report, &text);
-    if (text.size)
-        (void)!write(STDERR_FILENO, text.data, text.size);
+    print_report(&report);
     if (!bundle)
-        fail(err, ERR_DOCUMENT_INVALID, "bundle '%s' has %zu faults", path,
-             report.faults);
-    buf_release(&text);
+        fail(err, ERR_DOCUMENT_INVALID, "the bundle has %zu fault%s",
+             report.faults, report.faults == 1 ? "" : "s");
     arena_release(&arena);
     return bundle;
 }
@@ -47,6 +54,18 @@ static enum bundle_shutdown shutdown_mode(const struct srv_config *config,
     return SHUTDOWN_OFF;
 }
 
+/* maxConcurrency binds always, cpuCores where --threads says nothing. */
+static int count_workers(const struct srv_config *config,
+                         const struct bundle_serving *serving, int workers)
+{
+    if (config->threads == 0 && serving->cpu_cores > 0 &&
+        serving->cpu_cores < workers)
+        workers = (int)serving->cpu_cores;
+    if (serving->max_concurrency > 0 && serving->max_concurrency < workers)
+        workers = (int)serving->max_concurrency;
+    return workers;
+}
+
 struct srv_app *app_open(const struct srv_config *config, const char *path,
                          int workers, int stop_fd, struct error *err)
 {
@@ -59,12 +78,12 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
     (void)pthread_mutex_init(&app->workers_mu, NULL);
     app->config = config;
     app->stop_fd = stop_fd;
-    app->worker_count = workers;
     app->state = APP_STARTING;
     error_clear(err);
     app->bundle = open_bundle(path, err);
     if (!app->bundle)
         goto failed;
+    app->worker_count = count_workers(config, &app->bundle->serving, workers);
     app->shutdown = shutdown_mode(config, app->bundle, err);
     if (err->code != ERR_NONE ||
         !metrics_init(&app->metrics, &runtime_ops, err))
@@ -99,17 +118,15 @@ static bool check_model(struct srv_app *app, struct error *err)
 {
     struct arena arena;
     struct doc_report report;
-    struct buf text = {0};
     bool ok;
 
     arena_init(&arena, 0);
     doc_report_init(&report, &arena);
     ok = bundle_check_model(app->bundle, app->model, &report);
-    doc_report_print(&report, &text);
+    print_report(&report);
     if (!ok)
-        fail(err, ERR_DOCUMENT_INVALID, "model and signature differ: %s",
-             text.size ? text.data : "");
-    buf_release(&text);
+        fail(err, ERR_DOCUMENT_INVALID,
+             "the model file and signature.tensors differ");
     arena_release(&arena);
     return ok;
 }

@@ -51,7 +51,8 @@ struct srv_app {
 
 /*
  * Loads and checks the bundle at `path`; what is wrong with it is printed to
- * stderr. `workers` predictions may run side by side. `stop_fd` is borrowed.
+ * stderr. At most `workers` predictions may run side by side, fewer if the
+ * ModelSpec says so. `stop_fd` is borrowed.
  * NULL: ERR_DOCUMENT_INVALID or ERR_OUT_OF_MEMORY.
  */
 struct srv_app *app_open(const struct srv_config *config, const char *path,

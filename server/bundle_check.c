@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bundle_internal.h"
+#include "log.h"
 
 enum { MESSAGE_SIZE = 512 };
 
@@ -387,9 +388,15 @@ static void check_serving(const struct bundle_check *check)
 {
     const struct srv_bundle *bundle = check->bundle;
     const struct bundle_serving *serving = &bundle->serving;
+    enum log_level level;
 
     check_probe(check, "readinessProbe", serving->readiness_path);
     check_probe(check, "livenessProbe", serving->liveness_path);
+    if (serving->log_level[0] && !log_level_by_name(serving->log_level, &level))
+        bundle_warn(check, BUNDLE_MODELSPEC,
+                    "/spec/operations/observability/logging/level",
+                    "'%s' is none of error, warn, info and debug; info is used",
+                    serving->log_level);
     if (serving->port == REGISTRY_PORT)
         bundle_warn(check, BUNDLE_MODELSPEC, "/spec/operations/serving/port",
                     "port %d belongs to the registry; another one will be "

@@ -187,9 +187,10 @@ struct bundle_serving {
     int64_t max_sequence_tokens; /* 0 = not said */
     const char *readiness_path;  /* another path of /health; "" = none */
     const char *liveness_path;   /* same */
-    const char *log_level;       /* expected; "" = not said */
+    const char *log_level;       /* of the process; "" = not said */
+    int64_t cpu_cores;           /* predictions side by side; 0 = not said */
     int metrics_port;            /* 0 = not said */
-    bool metrics_enabled;        /* true unless said */
+    bool metrics_enabled;        /* as Prometheus text; true unless said */
 };
 
 /* A step of the ModelSpec's pipeline; disabled steps are left out. */

@@ -387,6 +387,7 @@ static void read_serving(const struct doc_node *spec,
         .liveness_path = doc_string(doc_at(serving, "livenessProbe.path"), ""),
         .log_level = doc_string(
             doc_at(spec, "operations.observability.logging.level"), ""),
+        .cpu_cores = doc_integer(doc_at(spec, "runtime.resources.cpuCores"), 0),
         .metrics_port = (int)doc_integer(doc_get(metrics, "port"), 0),
         .metrics_enabled = doc_bool(doc_get(metrics, "enabled"), true),
     };

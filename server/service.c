@@ -11,90 +11,152 @@
 #include "protos.h"
 #include "runtime_server.h"
 
-enum { TIMEOUT_S = 30, QUEUE_LENGTH = 64, HOSTS_MAX = 16 };
+enum { TIMEOUT_S = 30, QUEUE_LENGTH = 64, QUEUE_MAX = 65536 };
+
+static bool registry_mode(const struct srv_config *config,
+                          const struct srv_bundle *bundle,
+                          enum presence_mode *mode, struct error *err)
+{
+    static const enum presence_mode modes[] = {
+        [REGISTRY_PREFERRED] = PRESENCE_PREFERRED,
+        [REGISTRY_REQUIRED] = PRESENCE_REQUIRED,
+        [REGISTRY_OFF] = PRESENCE_OFF};
+
+    *mode = modes[bundle->api.registration_mode];
+    return !*config->registry_mode ||
+           presence_mode_by_name(config->registry_mode, mode) ||
+           fail(err, ERR_USAGE,
+                "--registry-mode takes required, preferred or off");
+}
+
+static int preferred_port(const struct service_options *options,
+                          const struct srv_bundle *bundle)
+{
+    long port = options->config->port;
+
+    if (port == 0)
+        return bundle->serving.port;
+    return port + options->index <= UINT16_MAX ? (int)port + options->index : 0;
+}
 
 static bool open_presence(struct service *service,
-                          const struct srv_config *config, struct error *err)
+                          const struct service_options *options,
+                          struct error *err)
 {
     const struct srv_bundle *bundle = service->app->bundle;
-    struct presence_options options = {
-        .url = config->registry,
+    struct presence_options presence = {
+        .url = options->config->registry,
         .app_name = bundle->api.app_name,
         .app_version = RUNTIME_API_VERSION,
         .model_name = bundle->name,
         .reason = bundle->api.reason,
         .metadata = "{\"protocols\":[\"http\",\"grpc\"]}",
-        .preferred_port =
-            config->port ? (int)config->port : bundle->serving.port,
+        .preferred_port = preferred_port(options, bundle),
     };
 
-    if (!presence_mode_by_name(config->registry_mode, &options.mode))
-        return fail(err, ERR_USAGE,
-                    "--registry-mode takes required, preferred or off");
-    service->presence = presence_new(&options, err);
+    if (!registry_mode(options->config, bundle, &presence.mode, err))
+        return false;
+    service->presence = presence_new(&presence, err);
     return service->presence &&
            presence_acquire(service->presence, &service->port, err);
 }
 
-/* The names of --allowed-hosts, cut at the commas inside `text`. */
-static void split_hosts(char *text, const char *hosts[HOSTS_MAX + 1])
+/* ---- the door ---- */
+
+/* The names of --allowed-hosts, cut at the commas of a copy. */
+static bool set_hosts(struct service *service, const struct srv_config *config,
+                      struct error *err)
 {
+    char *text =
+        arena_strdup(&service->app->bundle->arena, config->allowed_hosts);
     size_t count = 0;
     char *rest = NULL;
 
-    for (char *name = strtok_r(text, ", ", &rest); name && count < HOSTS_MAX;
-         name = strtok_r(NULL, ", ", &rest))
-        hosts[count++] = name;
-    hosts[count] = NULL;
+    if (!text)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for --allowed-hosts");
+    for (char *name = strtok_r(text, ", ", &rest); name;
+         name = strtok_r(NULL, ", ", &rest)) {
+        if (count == SERVICE_HOSTS_MAX)
+            return fail(err, ERR_USAGE, "--allowed-hosts takes %d names",
+                        SERVICE_HOSTS_MAX);
+        service->hosts[count++] = name;
+    }
+    return true;
+}
+
+/* Probes of the ModelSpec ask for health under paths of their own. */
+static void set_aliases(struct service *service)
+{
+    const struct bundle_serving *serving = &service->app->bundle->serving;
+    const char *const paths[] = {serving->readiness_path,
+                                 serving->liveness_path};
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (*paths[i])
+            service->aliases[count++] =
+                (struct door_alias){.path = paths[i], .target = "/health"};
 }
 
 static uint32_t timeout_ms(const struct srv_bundle *bundle)
 {
     int64_t seconds = bundle->serving.timeout_s;
 
-    /* 0 is "no limit" in a ModelSpec; the longest that a door knows */
-    if (seconds == 0)
+    if (seconds < 0)
+        seconds = TIMEOUT_S;
+    /* 0 is "no limit" in a ModelSpec: the longest that a door knows */
+    if (seconds == 0 || seconds > UINT32_MAX / 1000)
         return UINT32_MAX;
-    return (uint32_t)(seconds > 0 ? seconds : TIMEOUT_S) * 1000U;
+    return (uint32_t)seconds * 1000U;
 }
 
+/* Calls that may wait, in the words of door_options. */
 static int queue_length(const struct srv_config *config,
-                        const struct srv_bundle *bundle, int workers)
+                        const struct srv_app *app)
 {
-    int64_t in_flight = bundle->serving.max_concurrency;
+    int64_t in_flight = app->bundle->serving.max_concurrency;
 
     if (config->queue > 0)
         return (int)config->queue;
     if (in_flight <= 0)
         return QUEUE_LENGTH;
-    return in_flight > workers ? (int)in_flight - workers : 1;
+    if (in_flight == app->worker_count)
+        return -1;
+    in_flight -= app->worker_count;
+    return in_flight < QUEUE_MAX ? (int)in_flight : QUEUE_MAX;
+}
+
+static struct door_options door_options_of(struct service *service,
+                                           const struct srv_config *config)
+{
+    static const struct op_table *const tables[] = {&runtime_ops, NULL};
+    const struct srv_app *app = service->app;
+
+    return (struct door_options){
+        .host = config->host,
+        .tables = tables,
+        .aliases = service->aliases,
+        .protos = proto_files,
+        .app = service->app,
+        .finished = app_count,
+        .allowed_hosts = service->hosts,
+        .workers = app->worker_count,
+        .queue_length = queue_length(config, app),
+        .max_body = app->bundle->api.body_limit_bytes,
+        .deadline_ms = timeout_ms(app->bundle),
+    };
 }
 
 /* Binds the assigned port; asks for another one while strangers hold it. */
 static bool open_door(struct service *service, const struct srv_config *config,
-                      int workers, struct error *err)
+                      struct error *err)
 {
-    static const struct op_table *const tables[] = {&runtime_ops, NULL};
-    const struct srv_bundle *bundle = service->app->bundle;
-    const char *hosts[HOSTS_MAX + 1];
-    char *names =
-        arena_strdup(&service->app->bundle->arena, config->allowed_hosts);
-    struct door_options options = {
-        .host = config->host,
-        .tables = tables,
-        .protos = proto_files,
-        .app = service->app,
-        .finished = app_count,
-        .allowed_hosts = hosts,
-        .workers = workers,
-        .queue_length = queue_length(config, bundle, workers),
-        .max_body = bundle->api.body_limit_bytes,
-        .deadline_ms = timeout_ms(bundle),
-    };
+    struct door_options options;
 
-    if (!names)
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for --allowed-hosts");
-    split_hosts(names, hosts);
+    if (!set_hosts(service, config, err))
+        return false;
+    set_aliases(service);
+    options = door_options_of(service, config);
     for (;;) {
         options.port = service->port;
         service->door = door_open(&options, err);
@@ -107,9 +169,12 @@ static bool open_door(struct service *service, const struct srv_config *config,
     service->port = door_port(service->door);
     service->app->door = service->door;
     log_event(LOG_INFO, "listening", "model=%s host=%s port=%d workers=%d",
-              bundle->name, config->host, service->port, workers);
+              service->app->bundle->name, config->host, service->port,
+              options.workers);
     return true;
 }
+
+/* ---- opening ---- */
 
 static struct banner banner_of(const struct service *service)
 {
@@ -138,15 +203,30 @@ static void log_unused(const struct srv_bundle *bundle)
     buf_release(&text);
 }
 
-bool service_open(struct service *service, const struct srv_config *config,
-                  const char *path, int workers, int stop_fd, struct error *err)
+/* One process has one log. */
+static void choose_log_level(const struct service_options *options,
+                             const struct srv_bundle *bundle)
+{
+    enum log_level level;
+
+    if (options->index == 0 && !*options->config->log_level &&
+        log_level_by_name(bundle->serving.log_level, &level))
+        log_set_level(level);
+}
+
+bool service_open(struct service *service,
+                  const struct service_options *options, struct error *err)
 {
     struct banner banner;
 
     *service = (struct service){0};
-    service->app = app_open(config, path, workers, stop_fd, err);
-    if (!service->app || !open_presence(service, config, err) ||
-        !open_door(service, config, workers, err))
+    service->app = app_open(options->config, options->path, options->workers,
+                            options->stop_fd, err);
+    if (!service->app)
+        return false;
+    choose_log_level(options, service->app->bundle);
+    if (!open_presence(service, options, err) ||
+        !open_door(service, options->config, err))
         return false;
     banner = banner_of(service);
     banner_print(&banner, stdout);
@@ -193,19 +273,25 @@ static uint32_t grace_ms(const struct srv_app *app)
     return limit == UINT32_MAX ? TIMEOUT_S * 1000U : limit;
 }
 
+void service_stop(struct service *service)
+{
+    if (service->app)
+        app_drain(service->app);
+    if (service->door)
+        door_set_serving(service->door, false);
+}
+
 /* A door is only ever open for an app. */
 static void drain(const struct service *service)
 {
     log_event(LOG_INFO, "draining", "port=%d", service->port);
-    door_set_serving(service->door, false);
     door_drain(service->door, grace_ms(service->app));
     log_event(LOG_INFO, "drained", "port=%d", service->port);
 }
 
 void service_close(struct service *service)
 {
-    if (service->app)
-        app_drain(service->app);
+    service_stop(service);
     if (service->app && service->door)
         drain(service);
     if (service->presence)

@@ -17,27 +17,45 @@
 #include "app.h"
 #include "presence.h"
 
+enum { SERVICE_HOSTS_MAX = 16 };
+
 struct service {
     struct srv_app *app;
     struct presence *presence;
     struct door *door;
     int port;
+    /* of the door's options */
+    const char *hosts[SERVICE_HOSTS_MAX + 1];
+    struct door_alias aliases[3];
+};
+
+struct service_options {
+    const struct srv_config *config;
+    const char *path; /* the bundle */
+    /* Its place among the bundles of the process: --port is the first one's,
+     * the others take the ports behind; the first one's ModelSpec says how much
+     * is logged, where --log-level does not. */
+    int index;
+    int workers; /* predictions that may run side by side */
+    int stop_fd; /* see app_open() */
 };
 
 /*
- * Starts to serve the bundle at `path` on `workers` threads and prints the
- * banner. ERR_REGISTRY_UNAVAILABLE: the registry is required but absent;
+ * Starts to serve a bundle and prints the banner. ERR_REGISTRY_UNAVAILABLE: the registry is required but absent;
  * ERR_DOCUMENT_INVALID, ERR_ADDRESS_IN_USE, ERR_USAGE, ERR_INTERNAL. Leaves a
  * half-started service to service_close().
  */
-bool service_open(struct service *service, const struct srv_config *config,
-                  const char *path, int workers, int stop_fd,
-                  struct error *err);
+bool service_open(struct service *service,
+                  const struct service_options *options, struct error *err);
 
 /* Errors of app_load(). */
 bool service_load(struct service *service, struct error *err);
 
-/* Ends it in good order; accepts a half-started service. */
+/* Takes no more predictions; those that run go on. Accepts a half-started
+ * service. */
+void service_stop(struct service *service);
+
+/* Ends it in good order, stopped or not; accepts a half-started service. */
 void service_close(struct service *service);
 
 #endif

@@ -30,19 +30,21 @@ static int exit_code_of(const struct error *err)
     return EXIT_USAGE;
 }
 
-static int complain(const struct error *err)
+/* `path`: the bundle it is about; NULL = the command line. */
+static int complain(const char *path, const struct error *err)
 {
-    (void)fprintf(stderr, "specserve serve: %s\n", err->msg);
+    (void)fprintf(stderr, "specserve serve: %s%s%s\n", path ? path : "",
+                  path ? ": " : "", err->msg);
     return exit_code_of(err);
 }
 
 static bool check_settings(const struct srv_config *config, struct error *err)
 {
-    enum log_level level;
+    enum log_level level = LOG_INFO;
 
     if (config->operand_count < 1 || config->operand_count > BUNDLES_MAX)
         return fail(err, ERR_USAGE, "wants 1 to %d bundles", BUNDLES_MAX);
-    if (!log_level_by_name(config->log_level, &level))
+    if (*config->log_level && !log_level_by_name(config->log_level, &level))
         return fail(err, ERR_USAGE,
                     "--log-level takes error, warn, info or debug");
     log_set_level(level);
@@ -93,41 +95,53 @@ static int workers_each(const struct srv_config *config)
     return each < 1 ? 1 : (int)each;
 }
 
+/* `*at` is the bundle that an error is about. */
 static bool start_all(const struct srv_config *config, struct service *services,
-                      int stop_fd, struct error *err)
+                      int stop_fd, int *at, struct error *err)
 {
-    int workers = workers_each(config);
+    struct service_options options = {
+        .config = config, .workers = workers_each(config), .stop_fd = stop_fd};
 
-    for (int i = 0; i < config->operand_count; i++)
-        if (!service_open(&services[i], config, config->operands[i], workers,
-                          stop_fd, err))
+    for (*at = 0; *at < config->operand_count; ++*at) {
+        options.path = config->operands[*at];
+        options.index = *at;
+        if (!service_open(&services[*at], &options, err))
             return false;
+    }
     return true;
 }
 
 /* A stop that comes while models load is obeyed between two of them. */
 static bool load_all(const struct srv_config *config, struct service *services,
-                     int signal_fd, struct error *err)
+                     int signal_fd, int *at, struct error *err)
 {
-    for (int i = 0; i < config->operand_count; i++)
-        if (!is_readable(signal_fd) && !service_load(&services[i], err))
+    for (*at = 0; *at < config->operand_count; ++*at)
+        if (!is_readable(signal_fd) && !service_load(&services[*at], err))
             return false;
     return true;
+}
+
+/* All stop before the first one drains, so that they drain side by side. */
+static void close_all(struct service *services, int count)
+{
+    for (int i = 0; i < count; i++)
+        service_stop(&services[i]);
+    for (int i = count - 1; i >= 0; i--)
+        service_close(&services[i]);
 }
 
 static int serve(const struct srv_config *config, int signal_fd, int stop_fd)
 {
     struct service services[BUNDLES_MAX] = {{0}};
     struct error err = {0};
-    int code = EXIT_OK;
+    int code = EXIT_OK, at = 0;
 
-    if (start_all(config, services, stop_fd, &err) &&
-        load_all(config, services, signal_fd, &err))
+    if (start_all(config, services, stop_fd, &at, &err) &&
+        load_all(config, services, signal_fd, &at, &err))
         wait_for_stop(signal_fd, stop_fd);
     else
-        code = complain(&err);
-    for (int i = config->operand_count - 1; i >= 0; i--)
-        service_close(&services[i]);
+        code = complain(config->operands[at], &err);
+    close_all(services, config->operand_count);
     return code;
 }
 
@@ -146,7 +160,7 @@ int command_serve(int argc, char **argv)
     arena_init(&arena, 0);
     if (!config_load(&config, argc, argv, &arena, &err) ||
         !check_settings(&config, &err)) {
-        code = complain(&err);
+        code = complain(NULL, &err);
     } else if (!address_is_loopback(config.host) && !config.insecure_bind) {
         (void)fprintf(stderr,
                       "specserve serve: '%s' is not a loopback address; there "

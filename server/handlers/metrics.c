@@ -1,5 +1,8 @@
 /*
  * GET /metrics: live counters, as JSON or as Prometheus text.
+ *
+ * The Runtime API wants the JSON of every service; a ModelSpec that disables
+ * metrics means what collectors read.
  */
 #include "reply.h"
 
@@ -8,9 +11,10 @@
 /* The Accept header prefers a text form to JSON. */
 static bool wants_text(const struct srv_call *call)
 {
+    const struct srv_app *app = call->app;
     const char *accept = call_header(call, "accept");
 
-    if (!accept)
+    if (!accept || !app->bundle->serving.metrics_enabled)
         return false;
     return strncasecmp(accept, "text/plain", 10) == 0 ||
            strncasecmp(accept, "application/openmetrics-text", 28) == 0;

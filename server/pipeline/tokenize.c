@@ -51,6 +51,17 @@ static bool check_truncation(const struct step_build *build,
                      "truncates within maxTokens");
 }
 
+/* What the input takes; else what the ModelSpec says that the model takes. */
+static size_t tokens_max(const struct srv_bundle *bundle,
+                         const struct bundle_input *input)
+{
+    if (input->max_tokens > 0)
+        return (size_t)input->max_tokens;
+    if (bundle->serving.max_sequence_tokens > 0)
+        return (size_t)bundle->serving.max_sequence_tokens;
+    return SIZE_MAX;
+}
+
 static bool open_tokenize(struct step_build *build, void **state,
                           struct error *err)
 {
@@ -71,9 +82,7 @@ static bool open_tokenize(struct step_build *build, void **state,
         return false;
     if (!*pipeline->bundle->tokenizer_path)
         return step_fail(build, err, "the ModelSpec names no tokenizerUri");
-    step->tokens_max = step->input->max_tokens > 0
-                           ? (size_t)step->input->max_tokens
-                           : SIZE_MAX;
+    step->tokens_max = tokens_max(pipeline->bundle, step->input);
     step->tok = tok_open(pipeline->bundle->tokenizer_path, err);
     if (!step->tok)
         return false;
