@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "num.h"
 #include "utf8.h"
 
 void json_scan_init(struct json_scan *scan, const char *text, size_t size,
@@ -70,23 +71,12 @@ static bool skip_plain(struct json_scan *scan, struct error *err)
     return json_fail(scan, err, "unterminated string");
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 /* Four hex digits after "\u". */
 static bool hex_unit(struct json_scan *scan, uint32_t *unit, struct error *err)
 {
     *unit = 0;
     for (int i = 0; i < 4; i++) {
-        int value = scan->at < scan->end ? hex_value(*scan->at) : -1;
+        int value = scan->at < scan->end ? num_hex_digit(*scan->at) : -1;
 
         if (value < 0)
             return json_fail(scan, err, "bad \\u escape");
@@ -273,7 +263,7 @@ bool json_end(struct json_scan *scan, struct error *err)
     return json_fail(scan, err, "text after the value");
 }
 
-static bool skip_scalar(struct json_scan *scan, struct error *err)
+bool json_skip_scalar(struct json_scan *scan, struct error *err)
 {
     const char *text;
     size_t size;
@@ -343,7 +333,7 @@ bool json_skip(struct json_scan *scan, int depth, const char **text,
                 continue;
             }
             level--;
-        } else if (!skip_scalar(scan, err)) {
+        } else if (!json_skip_scalar(scan, err)) {
             return false;
         }
         if (!skip_closings(scan, open, &level, err))

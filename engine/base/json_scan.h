@@ -55,6 +55,9 @@ bool json_number(struct json_scan *scan, const char **text, size_t *size,
 /* Takes `true`, `false` or `null`; `*literal` is its first letter. */
 bool json_literal(struct json_scan *scan, char *literal, struct error *err);
 
+/* Takes a string, number or literal, whatever it is. */
+bool json_skip_scalar(struct json_scan *scan, struct error *err);
+
 /* Fails unless only white space is left. */
 bool json_end(struct json_scan *scan, struct error *err);
 

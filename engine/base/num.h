@@ -27,6 +27,15 @@ enum { NUM_TEXT_MAX = 32 };
 const char *num_scan_double(const char *text, const char *end, double *value);
 const char *num_scan_float(const char *text, const char *end, float *value);
 
+/* What a hexadecimal digit of either case is worth; -1 for anything else. */
+static inline int num_hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit = (char)(digit | 0x20); /* lower case */
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
 enum num_fit {
     NUM_INTEGER,  /* 17, 17.0, 1.7e1 */
     NUM_FRACTION, /* 1.5 */

@@ -4,6 +4,8 @@
  */
 #include "http_guard.h"
 
+#include "num.h"
+
 enum { CHUNK_DIGITS_MAX = 16 };
 
 void http_guard_init(struct http_guard *guard, const struct http_rules *rules)
@@ -74,27 +76,21 @@ static size_t scan_data(struct http_guard *guard, size_t size)
     return step;
 }
 
-static int hex_value(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-static void take_chunk_digit(struct http_guard *guard, unsigned char byte)
+static void take_chunk_digit(struct http_guard *guard, int digit)
 {
     if (++guard->chunk_digits > CHUNK_DIGITS_MAX)
         (void)refuse(guard, ERR_BAD_REQUEST, "a chunk size is too long");
     else
-        guard->left = guard->left << 4 | (uint64_t)hex_value(byte);
+        guard->left = guard->left << 4 | (uint64_t)digit;
 }
 
 /* A byte of the chunk-size line. */
 static void take_size_byte(struct http_guard *guard, unsigned char byte)
 {
-    if (guard->state == HTTP_IN_CHUNK_SIZE && hex_value(byte) >= 0)
-        take_chunk_digit(guard, byte);
+    int digit = num_hex_digit((char)byte);
+
+    if (guard->state == HTTP_IN_CHUNK_SIZE && digit >= 0)
+        take_chunk_digit(guard, digit);
     else if (guard->chunk_digits > 0 && byte == '\r')
         guard->state = HTTP_IN_CHUNK_SIZE_LF;
     else if (guard->chunk_digits > 0 && byte == ';')
@@ -186,8 +182,7 @@ static void take_chunk_byte(struct http_guard *guard, unsigned char byte)
         (void)take_exactly(guard, byte, '\n', HTTP_IN_TRAILER);
         break;
     case HTTP_IN_LAST_LF:
-        if (take_exactly(guard, byte, '\n', HTTP_IN_HEAD))
-            guard->state = HTTP_IN_HEAD;
+        (void)take_exactly(guard, byte, '\n', HTTP_IN_HEAD);
         break;
     case HTTP_IN_HEAD:
     case HTTP_IN_BODY:

@@ -83,24 +83,6 @@ static bool take_key(struct walk *walk, struct error *err)
            json_keys_add(&walk->keys, &key, walk->scan->arena, err);
 }
 
-static bool take_scalar(struct json_scan *scan, struct error *err)
-{
-    const char *text;
-    size_t size;
-    char literal;
-
-    switch (json_peek(scan)) {
-    case '"':
-        return json_string(scan, &text, &size, err);
-    case 't':
-    case 'f':
-    case 'n':
-        return json_literal(scan, &literal, err);
-    default:
-        return json_number(scan, &text, &size, err);
-    }
-}
-
 static bool open_container(struct walk *walk, char kind, struct error *err)
 {
     if (walk->level >= walk->depth)
@@ -145,7 +127,7 @@ static bool begin_value(struct walk *walk, bool *opened, struct error *err)
         return json_fail(walk->scan, err, "too many values");
     walk->budget--;
     if (next != '{' && next != '[')
-        return take_scalar(walk->scan, err);
+        return json_skip_scalar(walk->scan, err);
     if (!open_container(walk, next, err))
         return false;
     if (json_peek(walk->scan) == (next == '{' ? '}' : ']'))

@@ -5,22 +5,12 @@
 
 #include <string.h>
 
+#include "num.h"
 #include "utf8.h"
 
 static bool bad_request(struct error *err, const char *what)
 {
     return fail(err, ERR_BAD_REQUEST, "%s", what);
-}
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
 }
 
 bool route_text_decode(const char *text, size_t text_size, bool plus, char *out,
@@ -32,8 +22,8 @@ bool route_text_decode(const char *text, size_t text_size, bool plus, char *out,
         char byte = text[i];
 
         if (byte == '%') {
-            int high = text_size - i > 2 ? hex_value(text[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            int high = text_size - i > 2 ? num_hex_digit(text[i + 1]) : -1;
+            int low = high >= 0 ? num_hex_digit(text[i + 2]) : -1;
 
             if (low < 0)
                 return bad_request(err, "the URL has a bad escape");
