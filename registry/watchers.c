@@ -129,8 +129,7 @@ static void free_watcher(struct watcher *watcher)
 {
     if (!watcher)
         return;
-    if (watcher->stream)
-        stream_put(watcher->stream);
+    stream_put(watcher->stream);
     free(watcher->model);
     free(watcher);
 }

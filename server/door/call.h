@@ -137,7 +137,7 @@ bool stream_send(struct door_stream *stream, const void *message);
 void stream_end(struct door_stream *stream, enum err_code code,
                 const char *message);
 
-/* Gives the reference back. */
+/* Gives the reference back; accepts NULL. */
 void stream_put(struct door_stream *stream);
 
 #endif

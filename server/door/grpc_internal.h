@@ -109,7 +109,7 @@ struct grpc_door {
 /* ---- grpc_rpc.c ---- */
 
 /* An RPC that waits to be accepted, with one reference. Never NULL: like gRPC
- * Core itself it aborts when memory is out (see DESIGN on crash-only doors). */
+ * Core itself it aborts when memory is out. */
 struct grpc_rpc *rpc_new(const struct grpc_method *method);
 
 void rpc_get(struct grpc_rpc *rpc);
@@ -178,8 +178,5 @@ void grpc_method_listen(const struct grpc_method *method);
 /* The handler has kept the stream and returned: lets the rest of the call go
  * and tells `closed` when it ends. Takes the caller's reference. */
 void stream_detach(struct grpc_rpc *rpc);
-
-/* Frees the RPC's side of the stream; accepts NULL. */
-void stream_release(struct door_stream *stream);
 
 #endif

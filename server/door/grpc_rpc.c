@@ -69,7 +69,7 @@ void rpc_put(struct grpc_rpc *rpc)
 {
     if (atomic_fetch_sub(&rpc->refs, 1) != 1)
         return;
-    stream_release(rpc->call.stream);
+    stream_put(rpc->call.stream);
     rpc_forget_message(rpc);
     grpc_metadata_array_destroy(&rpc->metadata);
     grpc_call_details_destroy(&rpc->details);

@@ -46,24 +46,13 @@ static void drop_waiting_locked(struct door_stream *stream)
     stream->bytes = 0;
 }
 
-static void put(struct door_stream *stream)
+void stream_put(struct door_stream *stream)
 {
-    if (atomic_fetch_sub(&stream->refs, 1) != 1)
+    if (!stream || atomic_fetch_sub(&stream->refs, 1) != 1)
         return;
     drop_waiting_locked(stream); /* nobody else is left */
     pthread_mutex_destroy(&stream->mu);
     free(stream);
-}
-
-void stream_put(struct door_stream *stream)
-{
-    put(stream);
-}
-
-void stream_release(struct door_stream *stream)
-{
-    if (stream)
-        put(stream);
 }
 
 /* ---- writing ---- */
