@@ -138,26 +138,35 @@ static void write_head(struct buf *out, const char *name, const char *type,
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void write_counts(struct srv_metrics *metrics, struct buf *out)
+static const char *code_name(enum err_code code)
+{
+    return code == ERR_NONE ? "OK" : err_info(code)->name;
+}
+
+/* What came through one door, by result code; only what did come. */
+static void write_codes(const char *id, const char *door,
+                        const atomic_ullong by_code[ERR_CODE_COUNT],
+                        struct buf *out)
+{
+    for (int code = 0; code < ERR_CODE_COUNT; code++) {
+        unsigned long long count = atomic_load(&by_code[code]);
+
+        if (count)
+            buf_printf(out,
+                       "specserve_requests_total{endpoint=\"%s\",door=\"%s\","
+                       "code=\"%s\"} %llu\n",
+                       id, door, code_name((enum err_code)code), count);
+    }
+}
+
+static void write_counts(const struct srv_metrics *metrics, struct buf *out)
 {
     write_head(out, "specserve_requests_total", "counter",
                "Finished requests by endpoint, door and result code.");
     for (size_t i = 0; i < metrics->table->count; i++)
         for (int door = 0; door < METRICS_DOORS; door++)
-            for (int code = 0; code < ERR_CODE_COUNT; code++) {
-                unsigned long long count =
-                    atomic_load(&metrics->ops[i].by_code[door][code]);
-
-                if (count)
-                    buf_printf(out,
-                               "specserve_requests_total{endpoint=\"%s\","
-                               "door=\"%s\",code=\"%s\"} %llu\n",
-                               metrics->table->ops[i].id, door_names[door],
-                               code == ERR_NONE
-                                   ? "OK"
-                                   : err_info((enum err_code)code)->name,
-                               count);
-            }
+            write_codes(metrics->table->ops[i].id, door_names[door],
+                        metrics->ops[i].by_code[door], out);
 }
 
 static void write_histogram(const char *id, struct metrics_op *row,

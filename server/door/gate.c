@@ -216,6 +216,12 @@ static void take_event(struct gate *gate, const struct epoll_event *event)
         conn_gone(gate->table, event->data.u64);
 }
 
+static void accept_some(struct gate *gate)
+{
+    for (int n = 0; n < ACCEPTS && accept_one(gate); n++)
+        ;
+}
+
 static int wait_ms(struct gate *gate)
 {
     return conn_count(gate->table) > 0 ? SWEEP_MS : -1;
@@ -235,8 +241,7 @@ static void *run(void *context)
             if (events[i].data.u64 == KEY_STOP)
                 stopped = true;
             else if (events[i].data.u64 == KEY_LISTENER)
-                for (int n = 0; n < ACCEPTS && accept_one(gate); n++)
-                    ;
+                accept_some(gate);
             else
                 take_event(gate, &events[i]);
         }
