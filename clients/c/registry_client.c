@@ -3,6 +3,7 @@
  */
 #include "registry_client.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,31 @@ struct registry_client {
     const struct registry_transport *transport;
     void *state;
 };
+
+/* Letters and what joins them in names and addresses, IPv6 without brackets:
+ * nothing that means something else in a URL. */
+static bool is_host(const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr(".-_:", text[i]))
+            return false;
+    return length > 0;
+}
+
+void registry_addresses_add(struct registry_addresses *found, const char *host,
+                            int64_t port)
+{
+    struct registry_address *place = &found->list[found->count];
+
+    if (found->count == REGISTRY_ADDRESSES_MAX || port < 1 || port > 65535 ||
+        !is_host(host) || strlen(host) >= sizeof place->host)
+        return;
+    place->port = (int)port;
+    memcpy(place->host, host, strlen(host) + 1);
+    found->count++;
+}
 
 struct registry_client *registry_client_open(const char *url, struct error *err)
 {

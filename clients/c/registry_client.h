@@ -65,7 +65,7 @@ bool registry_client_heartbeat(struct registry_client *client, int port,
                                struct error *err);
 
 struct registry_address {
-    char host[64];
+    char host[64]; /* a name or numeric address, IPv6 without brackets */
     int port;
 };
 

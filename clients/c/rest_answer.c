@@ -3,11 +3,11 @@
  */
 #include "rest_answer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json_scan.h"
+#include "transport.h"
 
 enum { MAX_DEPTH = 32 };
 
@@ -151,15 +151,10 @@ static bool read_list(struct json_scan *scan, struct registry_addresses *found,
         return true;
     do {
         struct instance instance = {.host = "127.0.0.1"};
-        struct registry_address *place = &found->list[found->count];
 
         if (!read_object(scan, read_instance, &instance, err))
             return false;
-        if (found->count == REGISTRY_ADDRESSES_MAX)
-            continue;
-        place->port = (int)instance.port;
-        (void)snprintf(place->host, sizeof place->host, "%s", instance.host);
-        found->count++;
+        registry_addresses_add(found, instance.host, instance.port);
     } while (json_accept(scan, ','));
     return json_expect(scan, ']', err);
 }

@@ -27,6 +27,11 @@ struct registry_transport {
                     struct registry_addresses *found, struct error *err);
 };
 
+/* Adds an instance, if it fits. One that cannot be called is passed over: no
+ * port, or a host that is neither a name nor a numeric address. */
+void registry_addresses_add(struct registry_addresses *found, const char *host,
+                            int64_t port);
+
 extern const struct registry_transport registry_over_rest;
 extern const struct registry_transport registry_over_grpc;
 

@@ -193,14 +193,12 @@ static bool grpc_resolve(void *state, const char *model, uint32_t timeout_ms,
     if (!reply)
         return false;
     found->count = 0;
-    for (size_t i = 0;
-         i < reply->n_instances && found->count < REGISTRY_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < reply->n_instances; i++) {
         const struct registry_registration *instance = reply->instances[i];
-        struct registry_address *place = &found->list[found->count++];
 
-        place->port = (int)instance->port;
-        (void)snprintf(place->host, sizeof place->host, "%s",
-                       instance->host ? instance->host : "127.0.0.1");
+        registry_addresses_add(found,
+                               instance->host ? instance->host : "127.0.0.1",
+                               instance->port);
     }
     protobuf_c_message_free_unpacked(&reply->base, NULL);
     return found->count > 0 ||

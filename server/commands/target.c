@@ -45,7 +45,8 @@ static void take_instance(struct target *target)
     const struct registry_address *instance =
         &target->instances.list[target->at];
 
-    (void)snprintf(target->address, sizeof target->address, "%s:%d",
+    (void)snprintf(target->address, sizeof target->address,
+                   strchr(instance->host, ':') ? "[%s]:%d" : "%s:%d",
                    instance->host, instance->port);
 }
 

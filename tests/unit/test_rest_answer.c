@@ -129,6 +129,30 @@ static void test_rest_answer_lists_as_many_instances_as_fit(void **state)
     assert_int_equal(found.count, 0);
 }
 
+static void test_rest_answer_passes_over_what_is_no_address(void **state)
+{
+    struct bench *bench = with(
+        *state, "{\"instances\":[{\"port\":0},{\"port\":65536},{\"port\":-1},"
+                "{\"host\":\"h\"},{\"port\":5100,\"host\":\"\"},"
+                "{\"port\":5100,\"host\":\"h/x\"},"
+                "{\"port\":5100,\"host\":\"user@h\"},");
+    struct registry_addresses found;
+    struct error err = {0};
+
+    buf_printf(&bench->answer,
+               "{\"port\":5100,\"host\":\"%064d\"},"
+               "{\"port\":5101,\"host\":\"%063d\"},"
+               "{\"port\":5102,\"host\":\"fe80::1\"},{\"port\":5103}]}",
+               1, 1);
+    assert_true(
+        rest_read_instances(&bench->answer, &bench->arena, &found, &err));
+    assert_int_equal(found.count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(found.list[i].port, 5101 + i);
+    assert_string_equal(found.list[1].host, "fe80::1");
+    assert_string_equal(found.list[2].host, "127.0.0.1");
+}
+
 #define ANSWER_TEST(name)                                                      \
     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -139,6 +163,7 @@ int main(void)
         ANSWER_TEST(test_rest_answer_of_other_types_counts_as_absent),
         ANSWER_TEST(test_rest_answer_that_is_no_object_is_refused),
         ANSWER_TEST(test_rest_answer_lists_as_many_instances_as_fit),
+        ANSWER_TEST(test_rest_answer_passes_over_what_is_no_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
