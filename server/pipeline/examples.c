@@ -222,9 +222,10 @@ static bool check_decline(const struct bundle_example *example,
         error_clear(err);
         return true;
     }
-    if (!expect->declared || expect->success)
-        return false;
     memcpy(reason, err->msg, sizeof(reason));
+    if (!expect->declared || expect->success)
+        return fail(err, err->code, "example '%s': %.200s", example->name,
+                    reason);
     return fail(err, ERR_OUTPUT_INVALID,
                 "example '%s': declined with %s, expected %s: %.120s",
                 example->name, code, expect->error_code, reason);

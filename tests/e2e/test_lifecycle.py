@@ -2,32 +2,15 @@
 
 Rows of docs/compliance.md that are about order and exit codes.
 """
-import json
-import os
-import pathlib
-import re
 import signal
 import socket
-import tempfile
 import unittest
 
+import bundles
 import harness
 
 
-class Lifecycle(unittest.TestCase):
-    def setUp(self):
-        self.programs = []
-
-    def tearDown(self):
-        for program in self.programs:
-            if program.running():
-                program.kill()
-
-    def start(self, kind, *arguments, **options):
-        program = kind(*arguments, **options)
-        self.programs.append(program)
-        return program
-
+class Lifecycle(harness.Case):
     def registry_and_server(self, *arguments, **options):
         registry = self.start(harness.Registry)
         server = self.start(harness.Server, *arguments,
@@ -134,44 +117,26 @@ class Lifecycle(unittest.TestCase):
         server = self.start(harness.Server, "--host", "0.0.0.0", ready=False)
         self.assertEqual(server.process.wait(20), 78)
 
-    def test_answers_not_ready_while_draining(self):
-        server = self.start(harness.Server)
-        held = socket.create_connection(("127.0.0.1", server.port))
-        held.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        self.assertIn(b"200 OK", held.recv(4096))
-        held.close()
-        self.assertEqual(server.stop(), 0)
-
     def test_unusable_examples_block_readiness(self):
         """An example that does not give what it says keeps /health at 503."""
-        with tempfile.TemporaryDirectory() as folder:
-            bundle = pathlib.Path(folder) / "solubility"
-            bundle.mkdir()
-            for file in harness.BUNDLE.iterdir():
-                if file.is_file():
-                    (bundle / file.name).write_bytes(file.read_bytes())
-            (service,) = bundle.glob("*.modelservice.yaml")
-            text = service.read_text()
-            changed = re.sub(r"(LogS: *\{? *(?:value|about)?:? *)-?\d+\.\d+",
-                             r"\g<1>99.5", text, count=1)
-            if changed == text:
-                changed = text.replace("success: true", "success: false", 1)
-            service.write_text(changed)
-            server = self.start(harness.Server, bundle=bundle, ready=False)
+        server = self.start(
+            harness.Server, ready=False,
+            bundle=bundles.steered(self.folder.name, example="[-1]"))
 
-            def blocked():
-                try:
-                    status, answer = harness.rest_json(server.port, "GET", "/health")
-                except OSError:
-                    return None
-                return answer if answer.get("status") == "blocked" else None
+        def blocked():
+            try:
+                status, answer = harness.rest_json(server.port, "GET", "/health")
+            except OSError:
+                return None
+            return (status, answer) if answer["status"] == "blocked" else None
 
-            answer = harness.wait_until(blocked, 20, "blocked")
-            self.assertEqual(answer["error_code"], "NOT_READY")
-            status, answer = harness.rest_json(
-                server.port, "POST", "/predict",
-                {"input_type": "text", "data": {"text": "CCO"}})
-            self.assertEqual((status, answer["error_code"]), (503, "NOT_READY"))
+        status, answer = harness.wait_until(blocked, 20, "blocked")
+        self.assertEqual((status, answer["error_code"]), (503, "NOT_READY"))
+        self.assertIn("Four", answer["error"])
+        status, answer = harness.rest_json(
+            server.port, "POST", "/predict",
+            {"input_type": "tabular", "data": {"x": [4]}})
+        self.assertEqual((status, answer["error_code"]), (503, "NOT_READY"))
 
 
 if __name__ == "__main__":
