@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 static const struct err_info err_table[] = {
     {.name = "NONE", .http = 200, .grpc = 0, .retry = RETRY_NEVER, .doc = ""},
 #define ERR(code_name, http_status, grpc_status, retry_class, text)            \
@@ -28,6 +30,7 @@ bool fail(struct error *err, enum err_code code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(err->msg, sizeof err->msg, format, args);
     va_end(args);
+    utf8_mend(err->msg);
     return false;
 }
 

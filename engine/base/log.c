@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 enum { LINE_SIZE = 2048 };
 
 static _Atomic int log_level_max = LOG_INFO;
@@ -78,6 +80,7 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    utf8_mend(text);
     make_harmless(text, json);
     write_time(when);
     length = snprintf(line, sizeof line,

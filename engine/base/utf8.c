@@ -78,6 +78,19 @@ bool utf8_valid(const char *text, size_t size)
     return true;
 }
 
+void utf8_mend(char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t at = 0; at < size;) {
+        size_t length = utf8_length(text + at, size - at);
+
+        if (length == 0)
+            text[at] = '?';
+        at += length ? length : 1;
+    }
+}
+
 size_t utf8_put(uint32_t code_point, char out[4])
 {
     if (code_point < 0x80) {

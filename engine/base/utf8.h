@@ -19,6 +19,10 @@ size_t utf8_length(const char *text, size_t size);
 /* Every byte belongs to a well-formed sequence. */
 bool utf8_valid(const char *text, size_t size);
 
+/* Puts '?' in place of every byte that belongs to no such sequence: texts that
+ * were cut to fit may end inside one. */
+void utf8_mend(char *text);
+
 /* Writes the code point; returns its length in bytes, 1 to 4. */
 size_t utf8_put(uint32_t code_point, char out[4]);
 

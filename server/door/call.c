@@ -16,7 +16,6 @@
 #include "json_put.h"
 #include "log.h"
 #include "msg.h"
-#include "utf8.h"
 #include "validate.h"
 
 static const char json_type[] = "application/json";
@@ -196,20 +195,6 @@ static bool encode(struct srv_call *call, struct error *err)
 
 /* ---- failures ---- */
 
-/* Texts are cut to fit, perhaps inside a character. */
-static void make_utf8(char *text)
-{
-    size_t size = strlen(text);
-
-    for (size_t i = 0; i < size;) {
-        size_t length = utf8_length(text + i, size - i);
-
-        if (length == 0)
-            text[i] = '?';
-        i += length ? length : 1;
-    }
-}
-
 /* Codes whose sentence was written for us and not for the client. */
 static bool is_internal(enum err_code code)
 {
@@ -294,7 +279,6 @@ static void answer_failure(struct srv_call *call)
 
     tell_cut(call);
     hide_internal(call);
-    make_utf8(call->err.msg);
     info = err_info(call->err.code);
     call->http_status = info->http;
     call->grpc_status = info->grpc;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "step.h"
+#include "utf8.h"
 
 enum { WARNING_SIZE = 256 };
 
@@ -45,8 +46,10 @@ static void keep_warning(struct pipeline_call *call, const char *text)
     if (call->warning_count == CALL_WARNINGS_MAX - 1)
         text = "further warnings are left out";
     copy = arena_strdup(call->arena, text);
-    if (copy)
-        call->warnings[call->warning_count++] = copy;
+    if (!copy)
+        return;
+    utf8_mend(copy); /* names of the request were cut to fit */
+    call->warnings[call->warning_count++] = copy;
 }
 
 void call_warn(struct pipeline_call *call, const char *format, ...)

@@ -243,6 +243,11 @@ static void test_a_long_sentence_is_cut(void **state)
     text[sizeof text - 1] = '\0';
     assert_false(fail(&err, ERR_INTERNAL, "%s", text));
     assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
+    memcpy(text + sizeof err.msg - 2, "\xc3\xa9", 2); /* cut in its middle */
+    assert_false(fail(&err, ERR_INTERNAL, "%s", text));
+    assert_string_equal(err.msg + sizeof err.msg - 3, "x?");
+    assert_false(fail(&err, ERR_INTERNAL, "%.3s\xff%s", "a\xe2\x82\xac", "!"));
+    assert_string_equal(err.msg, "a???!");
 }
 
 /* ---- json_scan ---- */
@@ -260,8 +265,8 @@ static const char *scan_whole(const char *text, size_t size, int depth)
     arena_init(&arena, 0);
     error_clear(&err);
     json_scan_init(&scan, text, size, &arena);
-    ok = json_skip(&scan, depth, &value, &value_size, &err) &&
-         json_end(&scan, &err);
+    ok = json_scan_skip(&scan, depth, &value, &value_size, &err) &&
+         json_scan_end(&scan, &err);
     arena_release(&arena);
     assert_int_equal(err.code, ok ? ERR_NONE : ERR_MALFORMED_JSON);
     return ok ? NULL : err.msg;
@@ -355,13 +360,13 @@ static void test_json_scan_returns_strings_decoded(void **state)
     (void)state;
     arena_init(&arena, 0);
     json_scan_init(&scan, text, sizeof text - 1, &arena);
-    assert_true(json_string(&scan, &value, &size, &err));
+    assert_true(json_scan_string(&scan, &value, &size, &err));
     assert_ptr_equal(value, text + 1); /* not copied */
     assert_int_equal(size, 5);
-    assert_true(json_string(&scan, &value, &size, &err));
+    assert_true(json_scan_string(&scan, &value, &size, &err));
     assert_int_equal(size, 10);
     assert_memory_equal(value, "a\tb\xc3\xa9\xf0\x9f\x98\x80\"", 10);
-    assert_true(json_end(&scan, &err));
+    assert_true(json_scan_end(&scan, &err));
     arena_release(&arena);
 }
 

@@ -472,6 +472,11 @@ static void test_pipeline_says_which_keys_it_ignores(void **state)
     open_fixture(&f);
     assert_true(run_values(&f, values, 2));
     assert_true(warned(&f, "data.colour is neither an input"));
+    values[1].name = /* 65 bytes, the last two are one character */
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        "\xc3\xa9";
+    assert_true(run_values(&f, values, 2));
+    assert_true(warned(&f, "xx? is neither an input"));
     close_fixture(&f);
 
     assert_true(open_altered(&f, "strict: false", "strict: true"));
