@@ -56,20 +56,20 @@ static bool scan_metadata(struct json_scan *scan, struct error *err)
     size_t size;
     int keys = 0;
 
-    if (!json_expect(scan, '{', err))
+    if (!json_scan_expect(scan, '{', err))
         return false;
-    if (json_accept(scan, '}'))
-        return json_end(scan, err);
+    if (json_scan_accept(scan, '}'))
+        return json_scan_end(scan, err);
     do {
         if (++keys > METADATA_MAX_KEYS)
             return fail(err, ERR_VALIDATION_ERROR,
                         "metadata has more than %d keys", METADATA_MAX_KEYS);
-        if (!json_string(scan, &text, &size, err) ||
-            !json_expect(scan, ':', err) ||
-            !json_skip(scan, METADATA_MAX_DEPTH, &text, &size, err))
+        if (!json_scan_string(scan, &text, &size, err) ||
+            !json_scan_expect(scan, ':', err) ||
+            !json_scan_skip(scan, METADATA_MAX_DEPTH, &text, &size, err))
             return false;
-    } while (json_accept(scan, ','));
-    return json_expect(scan, '}', err) && json_end(scan, err);
+    } while (json_scan_accept(scan, ','));
+    return json_scan_expect(scan, '}', err) && json_scan_end(scan, err);
 }
 
 static bool check_metadata(const char *metadata, struct error *err)

@@ -20,7 +20,7 @@ static bool skip(struct json_scan *scan, struct error *err)
     const char *text;
     size_t size;
 
-    return json_skip(scan, MAX_DEPTH, &text, &size, err);
+    return json_scan_skip(scan, MAX_DEPTH, &text, &size, err);
 }
 
 /* Shows every member of the object that comes next. */
@@ -30,17 +30,17 @@ static bool read_object(struct json_scan *scan, member_reader *read,
     const char *key;
     size_t size;
 
-    if (!json_expect(scan, '{', err))
+    if (!json_scan_expect(scan, '{', err))
         return false;
-    if (json_accept(scan, '}'))
+    if (json_scan_accept(scan, '}'))
         return true;
     do {
-        if (!json_string(scan, &key, &size, err) ||
-            !json_expect(scan, ':', err) ||
+        if (!json_scan_string(scan, &key, &size, err) ||
+            !json_scan_expect(scan, ':', err) ||
             !read(scan, key, size, context, err))
             return false;
-    } while (json_accept(scan, ','));
-    return json_expect(scan, '}', err);
+    } while (json_scan_accept(scan, ','));
+    return json_scan_expect(scan, '}', err);
 }
 
 static bool is_key(const char *key, size_t size, const char *name)
@@ -55,9 +55,9 @@ static bool read_text(struct json_scan *scan, const char **text,
     const char *bytes;
     size_t size;
 
-    if (json_peek(scan) != '"')
+    if (json_scan_peek(scan) != '"')
         return skip(scan, err);
-    if (!json_string(scan, &bytes, &size, err))
+    if (!json_scan_string(scan, &bytes, &size, err))
         return false;
     *text = arena_copy(scan->arena, bytes, size);
     return *text || fail(err, ERR_OUT_OF_MEMORY, "the answer is too long");
@@ -67,11 +67,11 @@ static bool read_text(struct json_scan *scan, const char **text,
 static bool read_number(struct json_scan *scan, int64_t *number,
                         struct error *err)
 {
-    char first = json_peek(scan), text[24];
+    char first = json_scan_peek(scan), text[24];
     const char *bytes;
     size_t size;
 
-    if (!json_skip(scan, MAX_DEPTH, &bytes, &size, err))
+    if (!json_scan_skip(scan, MAX_DEPTH, &bytes, &size, err))
         return false;
     if ((first != '-' && (first < '0' || first > '9')) || size >= sizeof text)
         return true;
@@ -101,7 +101,7 @@ static bool read_field(struct json_scan *scan, const char *key, size_t size,
         return read_number(scan, &fields->ttl_s, err);
     if (!is_key(key, size, "success"))
         return skip(scan, err);
-    if (!json_skip(scan, MAX_DEPTH, &value, &size, err))
+    if (!json_scan_skip(scan, MAX_DEPTH, &value, &size, err))
         return false;
     fields->has_success = true;
     fields->success = size == 4 && memcmp(value, "true", 4) == 0;
@@ -120,7 +120,8 @@ bool rest_read_fields(const struct buf *answer, struct arena *arena,
     struct json_scan scan;
 
     start(&scan, answer, arena);
-    return read_object(&scan, read_field, fields, err) && json_end(&scan, err);
+    return read_object(&scan, read_field, fields, err) &&
+           json_scan_end(&scan, err);
 }
 
 /* ---- instances ---- */
@@ -145,9 +146,9 @@ static bool read_instance(struct json_scan *scan, const char *key, size_t size,
 static bool read_list(struct json_scan *scan, struct registry_addresses *found,
                       struct error *err)
 {
-    if (!json_expect(scan, '[', err))
+    if (!json_scan_expect(scan, '[', err))
         return false;
-    if (json_accept(scan, ']'))
+    if (json_scan_accept(scan, ']'))
         return true;
     do {
         struct instance instance = {.host = "127.0.0.1"};
@@ -155,8 +156,8 @@ static bool read_list(struct json_scan *scan, struct registry_addresses *found,
         if (!read_object(scan, read_instance, &instance, err))
             return false;
         registry_addresses_add(found, instance.host, instance.port);
-    } while (json_accept(scan, ','));
-    return json_expect(scan, ']', err);
+    } while (json_scan_accept(scan, ','));
+    return json_scan_expect(scan, ']', err);
 }
 
 static bool read_instances(struct json_scan *scan, const char *key, size_t size,
@@ -174,5 +175,5 @@ bool rest_read_instances(const struct buf *answer, struct arena *arena,
     found->count = 0;
     start(&scan, answer, arena);
     return read_object(&scan, read_instances, found, err) &&
-           json_end(&scan, err);
+           json_scan_end(&scan, err);
 }

@@ -38,7 +38,7 @@ static struct doc_place follow(struct reader *reader)
 /* The place of the next token. */
 static struct doc_place next_place(struct reader *reader)
 {
-    (void)json_peek(&reader->scan);
+    (void)json_scan_peek(&reader->scan);
     return follow(reader);
 }
 
@@ -62,7 +62,7 @@ static bool read_text(struct reader *reader, const char **copy, size_t *size,
 {
     const char *text;
 
-    if (!json_string(&reader->scan, &text, size, err))
+    if (!json_scan_string(&reader->scan, &text, size, err))
         return false;
     *copy = arena_copy(reader->build.arena, text, *size);
     return *copy || no_memory(err);
@@ -75,7 +75,7 @@ static bool read_key(struct reader *reader, struct error *err)
     size_t size;
 
     if (!read_text(reader, &key, &size, err) ||
-        !json_expect(&reader->scan, ':', err))
+        !json_scan_expect(&reader->scan, ':', err))
         return false;
     doc_build_key(&reader->build, key, place);
     return true;
@@ -104,7 +104,7 @@ static bool read_number(struct reader *reader, struct doc_node *node,
     const char *text;
     size_t size;
 
-    if (!json_number(&reader->scan, &text, &size, err))
+    if (!json_scan_number(&reader->scan, &text, &size, err))
         return false;
     node->text = arena_copy(reader->build.arena, text, size);
     node->size = size;
@@ -116,7 +116,7 @@ static bool read_literal(struct reader *reader, struct doc_node *node,
 {
     char letter;
 
-    if (!json_literal(&reader->scan, &letter, err))
+    if (!json_scan_literal(&reader->scan, &letter, err))
         return false;
     node->type = letter == 'n' ? DOC_NULL : DOC_BOOL;
     node->boolean = letter == 't';
@@ -128,7 +128,7 @@ static bool read_literal(struct reader *reader, struct doc_node *node,
 static bool read_scalar(struct reader *reader, struct doc_node *node,
                         struct error *err)
 {
-    switch (json_peek(&reader->scan)) {
+    switch (json_scan_peek(&reader->scan)) {
     case '"':
         return read_text(reader, &node->text, &node->size, err);
     case 't':
@@ -149,7 +149,7 @@ static bool read_opening(struct reader *reader, bool map, bool *open,
     if (!doc_build_open(&reader->build, map ? DOC_MAP : DOC_LIST, place))
         return false;
     reader->scan.at++;
-    *open = !json_accept(&reader->scan, map ? '}' : ']');
+    *open = !json_scan_accept(&reader->scan, map ? '}' : ']');
     if (*open)
         return !map || read_key(reader, err);
     doc_build_leave(&reader->build);
@@ -159,7 +159,7 @@ static bool read_opening(struct reader *reader, bool map, bool *open,
 static bool read_value(struct reader *reader, bool *open, struct error *err)
 {
     struct doc_place place = next_place(reader);
-    char first = json_peek(&reader->scan);
+    char first = json_scan_peek(&reader->scan);
     struct doc_node *node;
 
     if (first == '{' || first == '[')
@@ -177,9 +177,9 @@ static bool read_closings(struct reader *reader, struct error *err)
     while (build->depth) {
         bool map = build->frames[build->depth - 1].node->type == DOC_MAP;
 
-        if (json_accept(&reader->scan, ','))
+        if (json_scan_accept(&reader->scan, ','))
             return !map || read_key(reader, err);
-        if (!json_expect(&reader->scan, map ? '}' : ']', err))
+        if (!json_scan_expect(&reader->scan, map ? '}' : ']', err))
             return false;
         doc_build_leave(build);
     }
@@ -195,7 +195,7 @@ static bool read_all(struct reader *reader, struct error *err)
             (!open && !read_closings(reader, err)))
             return false;
     while (reader->build.depth);
-    return json_end(&reader->scan, err);
+    return json_scan_end(&reader->scan, err);
 }
 
 struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,

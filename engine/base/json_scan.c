@@ -18,14 +18,14 @@ void json_scan_init(struct json_scan *scan, const char *text, size_t size,
         .start = text, .at = text, .end = text + size, .arena = arena};
 }
 
-bool json_fail(const struct json_scan *scan, struct error *err,
-               const char *what)
+bool json_scan_fail(const struct json_scan *scan, struct error *err,
+                    const char *what)
 {
     return fail(err, ERR_MALFORMED_JSON, "%s at byte %zu", what,
                 (size_t)(scan->at - scan->start));
 }
 
-char json_peek(struct json_scan *scan)
+char json_scan_peek(struct json_scan *scan)
 {
     while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' ||
                                     *scan->at == '\t' || *scan->at == '\r'))
@@ -33,22 +33,22 @@ char json_peek(struct json_scan *scan)
     return scan->at < scan->end ? *scan->at : '\0';
 }
 
-bool json_accept(struct json_scan *scan, char byte)
+bool json_scan_accept(struct json_scan *scan, char byte)
 {
-    if (json_peek(scan) != byte)
+    if (json_scan_peek(scan) != byte)
         return false;
     scan->at++;
     return true;
 }
 
-bool json_expect(struct json_scan *scan, char byte, struct error *err)
+bool json_scan_expect(struct json_scan *scan, char byte, struct error *err)
 {
     char what[] = "expected '?'";
 
-    if (scan->at < scan->end && json_accept(scan, byte))
+    if (scan->at < scan->end && json_scan_accept(scan, byte))
         return true;
     what[sizeof "expected '" - 1] = byte;
-    return json_fail(scan, err, what);
+    return json_scan_fail(scan, err, what);
 }
 
 /* Moves to the first byte that is not plain: a quote, a backslash, a fault. */
@@ -61,14 +61,14 @@ static bool skip_plain(struct json_scan *scan, struct error *err)
         if (byte == '"' || byte == '\\')
             return true;
         if (byte < 0x20)
-            return json_fail(scan, err, "control byte in a string");
+            return json_scan_fail(scan, err, "control byte in a string");
         if (byte >= 0x80)
             length = utf8_length(scan->at, (size_t)(scan->end - scan->at));
         if (length == 0)
-            return json_fail(scan, err, "invalid UTF-8");
+            return json_scan_fail(scan, err, "invalid UTF-8");
         scan->at += length;
     }
-    return json_fail(scan, err, "unterminated string");
+    return json_scan_fail(scan, err, "unterminated string");
 }
 
 /* Four hex digits after "\u". */
@@ -79,7 +79,7 @@ static bool hex_unit(struct json_scan *scan, uint32_t *unit, struct error *err)
         int value = scan->at < scan->end ? num_hex_digit(*scan->at) : -1;
 
         if (value < 0)
-            return json_fail(scan, err, "bad \\u escape");
+            return json_scan_fail(scan, err, "bad \\u escape");
         *unit = *unit * 16 + (uint32_t)value;
         scan->at++;
     }
@@ -94,19 +94,19 @@ static bool unicode_escape(struct json_scan *scan, uint32_t *code_point,
     if (!hex_unit(scan, &high, err))
         return false;
     if (high == 0)
-        return json_fail(scan, err, "NUL in a string");
+        return json_scan_fail(scan, err, "NUL in a string");
     if (high < 0xd800 || high > 0xdfff) {
         *code_point = high;
         return true;
     }
     if (high > 0xdbff || scan->end - scan->at < 6 || scan->at[0] != '\\' ||
         scan->at[1] != 'u')
-        return json_fail(scan, err, "lone surrogate");
+        return json_scan_fail(scan, err, "lone surrogate");
     scan->at += 2;
     if (!hex_unit(scan, &low, err))
         return false;
     if (low < 0xdc00 || low > 0xdfff)
-        return json_fail(scan, err, "lone surrogate");
+        return json_scan_fail(scan, err, "lone surrogate");
     *code_point = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
     return true;
 }
@@ -120,7 +120,7 @@ static bool escape(struct json_scan *scan, char **out, struct error *err)
     uint32_t code_point = 0;
 
     if (scan->at == scan->end)
-        return json_fail(scan, err, "unterminated string");
+        return json_scan_fail(scan, err, "unterminated string");
     if (*scan->at == 'u') {
         scan->at++;
         if (!unicode_escape(scan, &code_point, err))
@@ -130,7 +130,7 @@ static bool escape(struct json_scan *scan, char **out, struct error *err)
     }
     found = *scan->at ? strchr(letters, *scan->at) : NULL;
     if (!found)
-        return json_fail(scan, err, "unknown escape");
+        return json_scan_fail(scan, err, "unknown escape");
     *(*out)++ = bytes[found - letters];
     scan->at++;
     return true;
@@ -156,7 +156,7 @@ static bool decode_string(struct json_scan *scan, const char *first,
     char *copy, *out;
 
     if (!quote)
-        return json_fail(scan, err, "unterminated string");
+        return json_scan_fail(scan, err, "unterminated string");
     copy = arena_alloc(scan->arena, (size_t)(quote - first) + 4);
     if (!copy)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for a string");
@@ -179,13 +179,13 @@ static bool decode_string(struct json_scan *scan, const char *first,
     return true;
 }
 
-bool json_string(struct json_scan *scan, const char **text, size_t *size,
-                 struct error *err)
+bool json_scan_string(struct json_scan *scan, const char **text, size_t *size,
+                      struct error *err)
 {
     const char *first;
 
-    if (json_peek(scan) != '"')
-        return json_fail(scan, err, "expected a string");
+    if (json_scan_peek(scan) != '"')
+        return json_scan_fail(scan, err, "expected a string");
     first = ++scan->at;
     if (!skip_plain(scan, err))
         return false;
@@ -214,34 +214,34 @@ static bool take_byte(struct json_scan *scan, char byte)
     return true;
 }
 
-bool json_number(struct json_scan *scan, const char **text, size_t *size,
-                 struct error *err)
+bool json_scan_number(struct json_scan *scan, const char **text, size_t *size,
+                      struct error *err)
 {
     const char *first;
 
-    (void)json_peek(scan);
+    (void)json_scan_peek(scan);
     first = scan->at;
     (void)take_byte(scan, '-');
     if (!take_byte(scan, '0') && take_digits(scan) == 0)
-        return json_fail(scan, err, "expected a value");
+        return json_scan_fail(scan, err, "expected a value");
     if (take_byte(scan, '.') && take_digits(scan) == 0)
-        return json_fail(scan, err, "expected a digit");
+        return json_scan_fail(scan, err, "expected a digit");
     if (take_byte(scan, 'e') || take_byte(scan, 'E')) {
         if (!take_byte(scan, '+'))
             (void)take_byte(scan, '-');
         if (take_digits(scan) == 0)
-            return json_fail(scan, err, "expected a digit");
+            return json_scan_fail(scan, err, "expected a digit");
     }
     *text = first;
     *size = (size_t)(scan->at - first);
     return true;
 }
 
-bool json_literal(struct json_scan *scan, char *literal, struct error *err)
+bool json_scan_literal(struct json_scan *scan, char *literal, struct error *err)
 {
     static const char *const words[] = {"true", "false", "null"};
 
-    (void)json_peek(scan);
+    (void)json_scan_peek(scan);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t length = strlen(words[i]);
 
@@ -252,15 +252,15 @@ bool json_literal(struct json_scan *scan, char *literal, struct error *err)
             return true;
         }
     }
-    return json_fail(scan, err, "expected a value");
+    return json_scan_fail(scan, err, "expected a value");
 }
 
-bool json_end(struct json_scan *scan, struct error *err)
+bool json_scan_end(struct json_scan *scan, struct error *err)
 {
-    (void)json_peek(scan);
+    (void)json_scan_peek(scan);
     if (scan->at == scan->end)
         return true;
-    return json_fail(scan, err, "text after the value");
+    return json_scan_fail(scan, err, "text after the value");
 }
 
 bool json_skip_scalar(struct json_scan *scan, struct error *err)
@@ -269,15 +269,15 @@ bool json_skip_scalar(struct json_scan *scan, struct error *err)
     size_t size;
     char literal;
 
-    switch (json_peek(scan)) {
+    switch (json_scan_peek(scan)) {
     case '"':
-        return json_string(scan, &text, &size, err);
+        return json_scan_string(scan, &text, &size, err);
     case 't':
     case 'f':
     case 'n':
-        return json_literal(scan, &literal, err);
+        return json_scan_literal(scan, &literal, err);
     default:
-        return json_number(scan, &text, &size, err);
+        return json_scan_number(scan, &text, &size, err);
     }
 }
 
@@ -291,7 +291,8 @@ static bool skip_key(struct json_scan *scan, char container, struct error *err)
 
     if (container != '{')
         return true;
-    return json_string(scan, &text, &size, err) && json_expect(scan, ':', err);
+    return json_scan_string(scan, &text, &size, err) &&
+           json_scan_expect(scan, ':', err);
 }
 
 /*
@@ -302,32 +303,32 @@ static bool skip_closings(struct json_scan *scan, const char *open, int *level,
                           struct error *err)
 {
     while (*level > 0) {
-        if (json_accept(scan, ','))
+        if (json_scan_accept(scan, ','))
             return skip_key(scan, open[*level - 1], err);
-        if (!json_expect(scan, open[*level - 1] == '{' ? '}' : ']', err))
+        if (!json_scan_expect(scan, open[*level - 1] == '{' ? '}' : ']', err))
             return false;
         (*level)--;
     }
     return true;
 }
 
-bool json_skip(struct json_scan *scan, int depth, const char **text,
-               size_t *size, struct error *err)
+bool json_scan_skip(struct json_scan *scan, int depth, const char **text,
+                    size_t *size, struct error *err)
 {
     char open[SKIP_DEPTH_MAX];
     int level = 0;
 
-    (void)json_peek(scan);
+    (void)json_scan_peek(scan);
     *text = scan->at;
     do {
-        char next = json_peek(scan);
+        char next = json_scan_peek(scan);
 
         if (next == '{' || next == '[') {
             if (level >= depth || level >= SKIP_DEPTH_MAX)
-                return json_fail(scan, err, "nested too deep");
+                return json_scan_fail(scan, err, "nested too deep");
             scan->at++;
             open[level++] = next;
-            if (!json_accept(scan, next == '{' ? '}' : ']')) {
+            if (!json_scan_accept(scan, next == '{' ? '}' : ']')) {
                 if (!skip_key(scan, next, err))
                     return false;
                 continue;

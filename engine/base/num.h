@@ -21,7 +21,7 @@ enum { NUM_TEXT_MAX = 32 };
 /*
  * Reads the JSON number at `text`, which ends before `end` at the latest, and
  * returns the byte behind it; NULL and `*value` untouched if no JSON number
- * starts there. Like json_number() it stops behind a leading 0. A number
+ * starts there. Like json_scan_number() it stops behind a leading 0. A number
  * beyond the type's range gives an infinity, one too small a zero.
  */
 const char *num_scan_double(const char *text, const char *end, double *value);

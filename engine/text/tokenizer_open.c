@@ -42,8 +42,8 @@ static bool check_limits(const char *json, size_t size, struct error *err)
                     TOK_JSON_VALUES_MAX);
     arena_init(&arena, 0);
     json_scan_init(&scan, json, size, &arena);
-    ok = json_skip(&scan, TOK_JSON_DEPTH_MAX, &text, &text_size, err) &&
-         json_end(&scan, err);
+    ok = json_scan_skip(&scan, TOK_JSON_DEPTH_MAX, &text, &text_size, err) &&
+         json_scan_end(&scan, err);
     arena_release(&arena);
     if (!ok && err->code == ERR_MALFORMED_JSON)
         err->code = ERR_FILE_INVALID;

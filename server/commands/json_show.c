@@ -26,13 +26,13 @@ static void copy(struct show *show)
     const char *text;
     size_t size;
 
-    if (json_skip(&show->scan, JSON_DEPTH_MAX, &text, &size, &show->err))
+    if (json_scan_skip(&show->scan, JSON_DEPTH_MAX, &text, &size, &show->err))
         buf_append(show->out, text, size);
 }
 
 static bool is_nested(struct show *show)
 {
-    char first = json_peek(&show->scan);
+    char first = json_scan_peek(&show->scan);
 
     return first == '{' || first == '[';
 }
@@ -45,12 +45,12 @@ static void show_object(struct show *show, int level)
     do {
         new_line(show, level + 1);
         copy(show);
-        (void)json_accept(&show->scan, ':');
+        (void)json_scan_accept(&show->scan, ':');
         buf_string(show->out, ": ");
         show_value(show, level + 1);
-        if (json_peek(&show->scan) == ',')
+        if (json_scan_peek(&show->scan) == ',')
             buf_char(show->out, ',');
-    } while (json_accept(&show->scan, ','));
+    } while (json_scan_accept(&show->scan, ','));
     new_line(show, level);
 }
 
@@ -62,29 +62,29 @@ static void show_list(struct show *show, int level)
         if (nested)
             new_line(show, level + 1);
         show_value(show, level + 1);
-        if (json_peek(&show->scan) == ',')
+        if (json_scan_peek(&show->scan) == ',')
             buf_string(show->out, nested ? "," : ", ");
-    } while (json_accept(&show->scan, ','));
+    } while (json_scan_accept(&show->scan, ','));
     if (nested)
         new_line(show, level);
 }
 
 static void show_value(struct show *show, int level)
 {
-    char open = json_peek(&show->scan), close = open == '{' ? '}' : ']';
+    char open = json_scan_peek(&show->scan), close = open == '{' ? '}' : ']';
 
     if (!is_nested(show)) {
         copy(show);
         return;
     }
-    (void)json_accept(&show->scan, open);
+    (void)json_scan_accept(&show->scan, open);
     buf_char(show->out, open);
-    if (!json_accept(&show->scan, close)) {
+    if (!json_scan_accept(&show->scan, close)) {
         if (open == '{')
             show_object(show, level);
         else
             show_list(show, level);
-        (void)json_accept(&show->scan, close);
+        (void)json_scan_accept(&show->scan, close);
     }
     buf_char(show->out, close);
 }

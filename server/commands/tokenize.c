@@ -73,22 +73,22 @@ static bool read_text(struct json_scan *scan, const char **text, size_t *size,
     size_t key_size;
     bool found = false;
 
-    if (!json_expect(scan, '{', err))
+    if (!json_scan_expect(scan, '{', err))
         return false;
     do {
-        if (!json_string(scan, &key, &key_size, err) ||
-            !json_expect(scan, ':', err))
+        if (!json_scan_string(scan, &key, &key_size, err) ||
+            !json_scan_expect(scan, ':', err))
             return false;
         if (key_size == 4 && memcmp(key, "pair", 4) == 0)
             return fail(err, ERR_MODEL_UNSUPPORTED,
                         "pairs of texts are not supported");
         if (found || key_size != 4 || memcmp(key, "text", 4) != 0)
-            return json_fail(scan, err, "expected one key, text,");
-        if (!json_string(scan, text, size, err))
+            return json_scan_fail(scan, err, "expected one key, text,");
+        if (!json_scan_string(scan, text, size, err))
             return false;
         found = true;
-    } while (json_accept(scan, ','));
-    return json_expect(scan, '}', err) && json_end(scan, err);
+    } while (json_scan_accept(scan, ','));
+    return json_scan_expect(scan, '}', err) && json_scan_end(scan, err);
 }
 
 static bool grow(struct tok_encoding *room, size_t capacity, struct error *err)

@@ -59,11 +59,11 @@ static void *next_slot(struct growing *list, size_t size, struct arena *arena)
 
 static bool open_level(struct json_reader *in, char bracket, struct error *err)
 {
-    if (json_peek(&in->scan) != bracket)
+    if (json_scan_peek(&in->scan) != bracket)
         return json_wrong_type(in, bracket == '{' ? "an object" : "a list",
                                err);
     if (in->depth >= JSON_DEPTH_MAX)
-        return json_fail(&in->scan, err, "nested too deep");
+        return json_scan_fail(&in->scan, err, "nested too deep");
     in->scan.at++;
     in->depth++;
     return true;
@@ -72,7 +72,7 @@ static bool open_level(struct json_reader *in, char bracket, struct error *err)
 static bool close_level(struct json_reader *in, char bracket, struct error *err)
 {
     in->depth--;
-    return json_expect(&in->scan, bracket, err);
+    return json_scan_expect(&in->scan, bracket, err);
 }
 
 /* The elements behind '[', up to and with ']'. */
@@ -83,7 +83,7 @@ static bool read_elements(struct json_reader *in, const struct msg_field *field,
     size_t size = msg_element_size(field);
     bool ok = true;
 
-    if (json_accept(&in->scan, ']'))
+    if (json_scan_accept(&in->scan, ']'))
         return true;
     in->place = &place;
     do {
@@ -98,9 +98,9 @@ static bool read_elements(struct json_reader *in, const struct msg_field *field,
             ok = read_message(in, field->sub, slot, err);
         else
             ok = json_read_scalar(in, field, slot, err);
-    } while (ok && json_accept(&in->scan, ','));
+    } while (ok && json_scan_accept(&in->scan, ','));
     in->place = place.outer;
-    return ok && json_expect(&in->scan, ']', err);
+    return ok && json_scan_expect(&in->scan, ']', err);
 }
 
 static bool read_list(struct json_reader *in, const struct msg_field *field,
@@ -148,7 +148,7 @@ static bool read_null(struct json_reader *in, const struct msg_field *field,
 {
     char pointer[MSG_POINTER_MAX], literal;
 
-    if (!json_literal(&in->scan, &literal, err))
+    if (!json_scan_literal(&in->scan, &literal, err))
         return false;
     if (field->flags & MSG_NULLABLE)
         return true;
@@ -165,7 +165,7 @@ static bool read_one(struct json_reader *in, const struct msg_field *field,
 
     if (!json_count(in, err))
         return false;
-    if (json_peek(&in->scan) == 'n' && (nullable || !takes_any(field)))
+    if (json_scan_peek(&in->scan) == 'n' && (nullable || !takes_any(field)))
         return read_null(in, field, err);
     ok = field->kind == MSG_MSG ? read_message(in, field->sub, slot, err)
                                 : json_read_scalar(in, field, slot, err);
@@ -190,8 +190,8 @@ static bool read_entry(struct json_reader *in, const struct msg_field *map,
     char *key;
     bool ok;
 
-    if (!json_string(&in->scan, &place.key, &place.key_size, err) ||
-        !json_expect(&in->scan, ':', err))
+    if (!json_scan_string(&in->scan, &place.key, &place.key_size, err) ||
+        !json_scan_expect(&in->scan, ':', err))
         return false;
     *entry = msg_new(map->sub, in->scan.arena);
     key = arena_copy(in->scan.arena, place.key, place.key_size);
@@ -245,7 +245,7 @@ static bool sort_entries(struct json_reader *in, const struct msg_field *map,
 static bool read_entries(struct json_reader *in, const struct msg_field *field,
                          struct growing *list, struct error *err)
 {
-    if (json_peek(&in->scan) == '}')
+    if (json_scan_peek(&in->scan) == '}')
         return true;
     do {
         void **slot = next_slot(list, sizeof *slot, in->scan.arena);
@@ -254,7 +254,7 @@ static bool read_entries(struct json_reader *in, const struct msg_field *field,
             return json_no_memory(err);
         if (!read_entry(in, field, slot, err))
             return false;
-    } while (json_accept(&in->scan, ','));
+    } while (json_scan_accept(&in->scan, ','));
     return true;
 }
 
@@ -337,7 +337,7 @@ static bool read_union(struct json_reader *in, const struct msg_def *def,
                        void *message, struct error *err)
 {
     struct json_reader before;
-    char next = json_peek(&in->scan);
+    char next = json_scan_peek(&in->scan);
 
     before = *in;
     for (size_t i = 0; i < def->field_count; i++) {
@@ -436,16 +436,16 @@ static bool read_member(struct json_reader *in, struct object *object,
     struct json_key key;
     size_t i;
 
-    (void)json_peek(&in->scan);
+    (void)json_scan_peek(&in->scan);
     key.at = in->scan.at;
-    if (!json_string(&in->scan, &key.text, &key.size, err))
+    if (!json_scan_string(&in->scan, &key.text, &key.size, err))
         return false;
     i = find_field(object->def, &key, object->hint);
     if (i < object->def->field_count && object->seen[i]) {
         in->scan.at = key.at;
-        return json_fail(&in->scan, err, "duplicate key");
+        return json_scan_fail(&in->scan, err, "duplicate key");
     }
-    if (!json_expect(&in->scan, ':', err))
+    if (!json_scan_expect(&in->scan, ':', err))
         return false;
     if (i == object->def->field_count)
         return read_other(in, object, &key, err);
@@ -484,11 +484,11 @@ static bool read_object(struct json_reader *in, struct object *object,
     object->seen = arena_zalloc(in->scan.arena, object->def->field_count, 1);
     if (!object->seen)
         return json_no_memory(err);
-    if (json_peek(&in->scan) != '}') {
+    if (json_scan_peek(&in->scan) != '}') {
         do {
             if (!read_member(in, object, message, err))
                 return false;
-        } while (json_accept(&in->scan, ','));
+        } while (json_scan_accept(&in->scan, ','));
     }
     return close_level(in, '}', err) &&
            json_keys_close(&object->others, 0, &in->scan, err) &&
@@ -518,7 +518,7 @@ bool json_decode(const struct msg_def *def, const char *text, size_t size,
 
     json_reader_init(&in, text, size, arena);
     if (!json_count(&in, err) || !read_message(&in, def, &made, err) ||
-        !json_end(&in.scan, err))
+        !json_scan_end(&in.scan, err))
         return false;
     *message = made;
     return true;
@@ -532,5 +532,5 @@ bool json_decode_into(const struct msg_def *def, const char *text, size_t size,
 
     json_reader_init(&in, text, size, arena);
     return json_count(&in, err) && read_object(&in, &object, message, err) &&
-           json_end(&in.scan, err);
+           json_scan_end(&in.scan, err);
 }

@@ -54,7 +54,7 @@ bool json_keys_close(struct json_keys *keys, size_t first,
             continue;
         scan->at =
             items[i - 1].at > items[i].at ? items[i - 1].at : items[i].at;
-        return json_fail(scan, err, "duplicate key");
+        return json_scan_fail(scan, err, "duplicate key");
     }
     return true;
 }
@@ -76,17 +76,17 @@ static bool take_key(struct walk *walk, struct error *err)
 {
     struct json_key key;
 
-    (void)json_peek(walk->scan);
+    (void)json_scan_peek(walk->scan);
     key.at = walk->scan->at;
-    return json_string(walk->scan, &key.text, &key.size, err) &&
-           json_expect(walk->scan, ':', err) &&
+    return json_scan_string(walk->scan, &key.text, &key.size, err) &&
+           json_scan_expect(walk->scan, ':', err) &&
            json_keys_add(&walk->keys, &key, walk->scan->arena, err);
 }
 
 static bool open_container(struct walk *walk, char kind, struct error *err)
 {
     if (walk->level >= walk->depth)
-        return json_fail(walk->scan, err, "nested too deep");
+        return json_scan_fail(walk->scan, err, "nested too deep");
     walk->scan->at++;
     walk->open[walk->level].kind = kind;
     walk->open[walk->level].first_key = walk->keys.count;
@@ -98,8 +98,8 @@ static bool close_container(struct walk *walk, struct error *err)
 {
     walk->level--;
     if (walk->open[walk->level].kind == '[')
-        return json_expect(walk->scan, ']', err);
-    return json_expect(walk->scan, '}', err) &&
+        return json_scan_expect(walk->scan, ']', err);
+    return json_scan_expect(walk->scan, '}', err) &&
            json_keys_close(&walk->keys, walk->open[walk->level].first_key,
                            walk->scan, err);
 }
@@ -108,7 +108,7 @@ static bool close_container(struct walk *walk, struct error *err)
 static bool next_value(struct walk *walk, struct error *err)
 {
     while (walk->level > 0) {
-        if (json_accept(walk->scan, ','))
+        if (json_scan_accept(walk->scan, ','))
             return walk->open[walk->level - 1].kind == '[' ||
                    take_key(walk, err);
         if (!close_container(walk, err))
@@ -120,17 +120,17 @@ static bool next_value(struct walk *walk, struct error *err)
 /* Takes a scalar, a whole empty container, or the opening of another one. */
 static bool begin_value(struct walk *walk, bool *opened, struct error *err)
 {
-    char next = json_peek(walk->scan);
+    char next = json_scan_peek(walk->scan);
 
     *opened = false;
     if (walk->budget == 0)
-        return json_fail(walk->scan, err, "too many values");
+        return json_scan_fail(walk->scan, err, "too many values");
     walk->budget--;
     if (next != '{' && next != '[')
         return json_skip_scalar(walk->scan, err);
     if (!open_container(walk, next, err))
         return false;
-    if (json_peek(walk->scan) == (next == '{' ? '}' : ']'))
+    if (json_scan_peek(walk->scan) == (next == '{' ? '}' : ']'))
         return close_container(walk, err);
     *opened = true;
     return next == '[' || take_key(walk, err);
@@ -145,7 +145,7 @@ bool json_free_value(struct json_scan *scan, int depth, size_t *budget,
 
     if (walk.depth > JSON_DEPTH_MAX)
         walk.depth = JSON_DEPTH_MAX;
-    (void)json_peek(scan);
+    (void)json_scan_peek(scan);
     first = scan->at;
     do {
         if (!begin_value(&walk, &opened, err))
@@ -170,5 +170,5 @@ bool json_check(const char *text, size_t size, struct arena *arena,
     json_scan_init(&scan, text, size, arena);
     return json_free_value(&scan, JSON_DEPTH_MAX, &budget, &value, &value_size,
                            err) &&
-           json_end(&scan, err);
+           json_scan_end(&scan, err);
 }

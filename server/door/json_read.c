@@ -24,7 +24,7 @@ void json_reader_init(struct json_reader *in, const char *text, size_t size,
 bool json_count(struct json_reader *in, struct error *err)
 {
     if (in->budget == 0)
-        return json_fail(&in->scan, err, "too many values");
+        return json_scan_fail(&in->scan, err, "too many values");
     in->budget--;
     return true;
 }
@@ -38,7 +38,7 @@ bool json_no_memory(struct error *err)
 /* What stands at the scan, or NULL if it cannot begin a value. */
 static const char *found_type(struct json_scan *scan)
 {
-    switch (json_peek(scan)) {
+    switch (json_scan_peek(scan)) {
     case '{':
         return "an object";
     case '[':
@@ -51,7 +51,7 @@ static const char *found_type(struct json_scan *scan)
     case 'n':
         return "null";
     default:
-        return strchr("-0123456789", json_peek(scan)) ? "a number" : NULL;
+        return strchr("-0123456789", json_scan_peek(scan)) ? "a number" : NULL;
     }
 }
 
@@ -61,11 +61,11 @@ bool json_wrong_type(struct json_reader *in, const char *expected,
     char pointer[MSG_POINTER_MAX];
     const char *found;
 
-    if (json_peek(&in->scan) == '\0')
-        return json_fail(&in->scan, err, "expected a value");
+    if (json_scan_peek(&in->scan) == '\0')
+        return json_scan_fail(&in->scan, err, "expected a value");
     found = found_type(&in->scan);
     if (!found)
-        return json_fail(&in->scan, err, "expected a value");
+        return json_scan_fail(&in->scan, err, "expected a value");
     in->mismatch = true;
     return fail(err, ERR_VALIDATION_ERROR, "%s: expected %s, found %s",
                 msg_pointer(in->place, pointer), expected, found);
@@ -82,7 +82,7 @@ static bool out_of_range(struct json_reader *in, const char *limit,
 
 static bool at_number(struct json_scan *scan)
 {
-    char next = json_peek(scan);
+    char next = json_scan_peek(scan);
 
     return next == '-' || (next >= '0' && next <= '9');
 }
@@ -97,15 +97,15 @@ static bool bad_number(struct json_reader *in, struct error *err)
 
     if (!at_number(&in->scan))
         return json_wrong_type(in, "a number", err);
-    return json_number(&in->scan, &text, &size, err) &&
-           json_fail(&in->scan, err, "bad number");
+    return json_scan_number(&in->scan, &text, &size, err) &&
+           json_scan_fail(&in->scan, err, "bad number");
 }
 
 static bool read_double(struct json_reader *in, double *slot, struct error *err)
 {
     const char *behind;
 
-    (void)json_peek(&in->scan);
+    (void)json_scan_peek(&in->scan);
     behind = num_scan_double(in->scan.at, in->scan.end, slot);
     if (!behind)
         return bad_number(in, err);
@@ -119,7 +119,7 @@ static bool read_float(struct json_reader *in, float *slot, struct error *err)
 {
     const char *behind;
 
-    (void)json_peek(&in->scan);
+    (void)json_scan_peek(&in->scan);
     behind = num_scan_float(in->scan.at, in->scan.end, slot);
     if (!behind)
         return bad_number(in, err);
@@ -188,11 +188,11 @@ static bool take_string(struct json_reader *in, const char *expected,
 {
     const char *raw;
 
-    if (json_peek(&in->scan) != '"') {
+    if (json_scan_peek(&in->scan) != '"') {
         (void)json_wrong_type(in, expected, err);
         return false;
     }
-    if (!json_string(&in->scan, &raw, size, err))
+    if (!json_scan_string(&in->scan, &raw, size, err))
         return false;
     *text = arena_copy(in->scan.arena, raw, *size);
     return *text || json_no_memory(err);
@@ -213,9 +213,9 @@ static bool read_bytes(struct json_reader *in, struct msg_bytes *slot,
     const char *raw;
     size_t size;
 
-    if (json_peek(&in->scan) != '"')
+    if (json_scan_peek(&in->scan) != '"')
         return json_wrong_type(in, "a base64 string", err);
-    if (!json_string(&in->scan, &raw, &size, err))
+    if (!json_scan_string(&in->scan, &raw, &size, err))
         return false;
     slot->data = arena_alloc(in->scan.arena, base64_decoded_size(size));
     if (!slot->data)
@@ -273,11 +273,11 @@ static bool read_free(struct json_reader *in, char **slot, struct error *err)
 
 static bool read_bool(struct json_reader *in, int *slot, struct error *err)
 {
-    char next = json_peek(&in->scan);
+    char next = json_scan_peek(&in->scan);
 
     if (next != 't' && next != 'f')
         return json_wrong_type(in, "a boolean", err);
-    if (!json_literal(&in->scan, &next, err))
+    if (!json_scan_literal(&in->scan, &next, err))
         return false;
     *slot = next == 't';
     return true;
@@ -338,7 +338,7 @@ static bool another(struct json_scan *scan)
         scan->at++;
         return true;
     }
-    return json_accept(scan, ',');
+    return json_scan_accept(scan, ',');
 }
 
 /* One element; the place is made only for an error. */
@@ -361,13 +361,13 @@ bool json_read_numbers(struct json_reader *in, enum msg_kind kind,
     size_t size = kind == MSG_F32 ? sizeof(float) : sizeof(double);
     size_t room, used = 0;
 
-    if (json_accept(&in->scan, ']'))
+    if (json_scan_accept(&in->scan, ']'))
         return true;
     if (!at_number(&in->scan)) /* before anything is allocated for it */
         return json_wrong_type(in, "a number", err);
     room = count_elements(&in->scan);
     if (room > in->budget)
-        return json_fail(&in->scan, err, "too many values");
+        return json_scan_fail(&in->scan, err, "too many values");
     *elements = arena_alloc(in->scan.arena, room * size);
     if (!*elements)
         return json_no_memory(err);
@@ -378,5 +378,5 @@ bool json_read_numbers(struct json_reader *in, enum msg_kind kind,
     } while (another(&in->scan));
     in->budget -= used;
     *count = used;
-    return json_expect(&in->scan, ']', err);
+    return json_scan_expect(&in->scan, ']', err);
 }
