@@ -86,8 +86,8 @@ static unsigned long run_all(struct job *jobs, long threads)
 
 int main(int argc, char **argv)
 {
-    long threads = argc > 4 ? strtol(argv[4], NULL, 10)
-                            : sysconf(_SC_NPROCESSORS_ONLN);
+    long threads =
+        argc > 4 ? strtol(argv[4], NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 2;
     static int64_t ids[TOKENS_MAX], mask[TOKENS_MAX];
     struct job jobs[THREADS_MAX] = {{0}};
@@ -111,10 +111,10 @@ int main(int argc, char **argv)
                                         .dims = {1, (int64_t)count},
                                         .data = i ? mask : ids};
     for (long i = 0; i < threads; i++)
-        jobs[i] = (struct job){
-            .model = model,
-            .inputs = inputs,
-            .until_ns = clock_now_ns() + (uint64_t)(seconds * 1e9)};
+        jobs[i] = (struct job){.model = model,
+                               .inputs = inputs,
+                               .until_ns =
+                                   clock_now_ns() + (uint64_t)(seconds * 1e9)};
     (void)printf("%.1f predictions/s on %ld threads\n",
                  (double)run_all(jobs, threads) / seconds, threads);
     for (long i = 0; i < threads; i++)
