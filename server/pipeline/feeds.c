@@ -71,7 +71,7 @@ static bool fill_one(struct pipeline_call *call,
         return call_no_memory(err);
     if (is_number)
         *data = (float)value->number;
-    else
+    else if (count > 0) /* an empty list may have no items at all */
         memcpy(data, value->floats.items, count * sizeof(*data));
     *feed =
         (struct eng_tensor){.dtype = ENG_F32, .rank = port->rank, .data = data};

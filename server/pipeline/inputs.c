@@ -2,6 +2,8 @@
  * The values of a request against the declared inputs and parameters: names,
  * types, limits, and how many rows there are.
  */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "step.h"
@@ -48,6 +50,19 @@ static bool check_batch(struct pipeline_call *call, const char *name,
     return true;
 }
 
+/* It becomes a float of the model, which must not be infinite. */
+static bool check_float(const struct bundle_input *input,
+                        const struct pipeline_value *value, struct error *err)
+{
+    if (value->kind != PIPELINE_NUMBER)
+        return wrong_type(err, input->name, "a number");
+    if (!(fabs(value->number) <= (double)FLT_MAX))
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "data.%s is %g, outside the range of a float", input->name,
+                    value->number);
+    return true;
+}
+
 static bool check_floats(const struct bundle_input *input,
                          const struct pipeline_value *value, struct error *err)
 {
@@ -71,8 +86,7 @@ static bool check_type(struct pipeline_call *call,
         return value->kind == PIPELINE_STRING ||
                wrong_type(err, input->name, "a text");
     case BUNDLE_FLOAT:
-        return value->kind == PIPELINE_NUMBER ||
-               wrong_type(err, input->name, "a number");
+        return check_float(input, value, err);
     case BUNDLE_FLOATS:
         return check_floats(input, value, err);
     case BUNDLE_STRINGS:

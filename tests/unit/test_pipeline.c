@@ -15,6 +15,7 @@
 #include "buf.h"
 #include "fake_engine.h"
 #include "pipeline.h"
+#include "pipeline/step.h"
 
 #define BUNDLE "models/solubility/"
 
@@ -414,6 +415,43 @@ static void test_pipeline_refuses_values_of_the_wrong_shape(void **state)
     close_fixture(&f);
 }
 
+static void test_pipeline_takes_numbers_that_are_floats(void **state)
+{
+    static const struct {
+        double number;
+        bool taken;
+    } cases[] = {{0, true},
+                 {3.4028234e38, true},
+                 {-3.4028234e38, true},
+                 {3.5e38, false},
+                 {-1e300, false}};
+    const struct bundle_input input = {.name = "x", .type = BUNDLE_FLOAT};
+    const struct srv_bundle bundle = {
+        .signature = {.inputs = &input, .input_count = 1}};
+    const struct pipeline pipeline = {.bundle = &bundle, .rows_max = 1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct pipeline_value value = {
+            .name = "x", .kind = PIPELINE_NUMBER, .number = cases[i].number};
+        struct pipeline_request request = {.values = &value, .count = 1};
+        struct call_input slot = {0};
+        struct arena arena;
+        struct pipeline_call call = {.pipeline = &pipeline,
+                                     .request = &request,
+                                     .arena = &arena,
+                                     .inputs = &slot,
+                                     .rows = 1};
+        struct error err = {0};
+
+        arena_init(&arena, 0);
+        assert_int_equal(inputs_check(&call, &err), cases[i].taken);
+        assert_int_equal(err.code,
+                         cases[i].taken ? ERR_NONE : ERR_VALIDATION_ERROR);
+        arena_release(&arena);
+    }
+}
+
 /* ---- marks ---- */
 
 static void test_pipeline_marks_what_lies_outside_the_training(void **state)
@@ -729,6 +767,7 @@ int main(void)
         cmocka_unit_test(test_pipeline_declines_what_is_out_of_domain),
         cmocka_unit_test(test_pipeline_declines_what_is_too_long),
         cmocka_unit_test(test_pipeline_refuses_values_of_the_wrong_shape),
+        cmocka_unit_test(test_pipeline_takes_numbers_that_are_floats),
         cmocka_unit_test(test_pipeline_marks_what_lies_outside_the_training),
         cmocka_unit_test(test_pipeline_marks_the_row_of_a_batch),
         cmocka_unit_test(test_pipeline_says_which_keys_it_ignores),
