@@ -48,7 +48,7 @@ static const struct setting settings[] = {
 };
 
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
-enum { FILE_LINES_MAX = 1000 };
+enum { FILE_LINES_MAX = 1000, LINE_SIZE = 1024 };
 
 static void *member(struct srv_config *config, const struct setting *setting)
 {
@@ -189,7 +189,7 @@ static bool from_file(struct srv_config *config, const char *path,
                       struct arena *arena, struct error *err)
 {
     FILE *file = fopen(path, "re");
-    char line[1024];
+    char line[LINE_SIZE];
     bool ok = true;
 
     if (!file)
@@ -198,6 +198,10 @@ static bool from_file(struct srv_config *config, const char *path,
         if (number > FILE_LINES_MAX)
             ok = fail(err, ERR_FILE_INVALID, "--config has over %d lines",
                       FILE_LINES_MAX);
+        else if (!strchr(line, '\n') && !feof(file))
+            ok = fail(err, ERR_FILE_INVALID,
+                      "--config line %d has over %d bytes", number,
+                      LINE_SIZE - 2);
         else
             ok = set_line(config, line, number, arena, err);
     }
