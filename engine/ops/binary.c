@@ -4,8 +4,9 @@
  *   Add-7 Sub-7 Mul-7 Div-7 Pow-7 Equal-7 Less-7 LessOrEqual-12 Greater-7
  *   GreaterOrEqual-12 And-7 Or-7 Xor-7 (newer forms: more types)
  *
- *   input   a, b   number (And, Or, Xor: bool), shapes that broadcast; one type,
- *                  but the exponent of Pow may be of another
+ *   input   a, b   number (And, Or, Xor: bool; Equal: also bool and string),
+ *                  shapes that broadcast; one type, but the exponent of Pow may
+ *                  be of another
  *   output  y      broadcast shape; may share memory with a or b
  *   errors  ERR_MODEL_INVALID: shapes do not broadcast, types differ
  *           ERR_VALIDATION_ERROR: integer division by zero or INT_MIN / -1
@@ -112,6 +113,21 @@ LOGIC(or_bool, p | q)
 LOGIC(xor_bool, p ^ q)
 LOGIC(equal_bool, p == q)
 
+static bool equal_string(const void *a, int64_t sa, const void *b, int64_t sb,
+                         void *y, int64_t count)
+{
+    const struct eng_string *left = a, *right = b;
+    uint8_t *to = y;
+
+    for (int64_t i = 0; i < count; i++) {
+        struct eng_string p = left[i * sa], q = right[i * sb];
+
+        to[i] = p.size == q.size &&
+                (!p.size || memcmp(p.text, q.text, p.size) == 0);
+    }
+    return true;
+}
+
 enum { TYPE_SLOTS = ENG_BF16 + 1 };
 
 struct binary_kind {
@@ -136,7 +152,9 @@ static const struct binary_kind kinds[] = {
     {"Min", false, {NUMBERS(min)}},
     {"Sum", false, {[ENG_F32] = add_f32, [ENG_F64] = add_f64}},
     {"Mean", false, {[ENG_F32] = add_f32, [ENG_F64] = add_f64}},
-    {"Equal", true, {NUMBERS(equal), [ENG_BOOL] = equal_bool}},
+    {"Equal",
+     true,
+     {NUMBERS(equal), [ENG_BOOL] = equal_bool, [ENG_STRING] = equal_string}},
     {"Less", true, {NUMBERS(less)}},
     {"LessOrEqual", true, {NUMBERS(less_equal)}},
     {"Greater", true, {NUMBERS(greater)}},

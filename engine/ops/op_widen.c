@@ -29,11 +29,10 @@ static bool is_half(enum eng_dtype dtype)
 }
 
 /* What infer reads has to be known to the inner node, too. */
-static bool widen_known(struct op_node *op, struct eng_tensor *tensor,
-                        struct error *err)
+static bool widen_known(struct op_node *op, enum eng_dtype dtype,
+                        struct eng_tensor *tensor, struct error *err)
 {
     const void *from = tensor->data;
-    enum eng_dtype dtype = op->in[0]->dtype;
 
     tensor->data = op_alloc(op, eng_tensor_size(tensor), err);
     if (!tensor->data)
@@ -42,17 +41,17 @@ static bool widen_known(struct op_node *op, struct eng_tensor *tensor,
     return true;
 }
 
-static bool widen_input(struct op_node *op, size_t i, struct eng_tensor *tensor,
-                        struct error *err)
+static bool widen_input(struct op_node *op, size_t i, enum eng_dtype dtype,
+                        struct eng_tensor *tensor, struct error *err)
 {
     uint32_t value_inputs = op->node->rows[0].impl->value_inputs;
 
     *tensor = *op->in[i];
-    if (tensor->dtype != op->in[0]->dtype)
+    if (tensor->dtype != dtype)
         return true;
     tensor->dtype = ENG_F32;
     if (tensor->data && i < 32 && value_inputs >> i & 1)
-        return widen_known(op, tensor, err);
+        return widen_known(op, dtype, tensor, err);
     tensor->data = NULL;
     return true;
 }
@@ -83,7 +82,7 @@ static bool make_inner(struct op_node *op, struct op_widened *wide,
     inner->in_value = values;
     inner->out_value = values + op->in_count;
     for (size_t i = 0; i < op->in_count; i++) {
-        if (op->in[i] && !widen_input(op, i, &tensors[i], err))
+        if (op->in[i] && !widen_input(op, i, wide->dtype, &tensors[i], err))
             return false;
         inner->in[i] = op->in[i] ? &tensors[i] : NULL;
     }
@@ -105,10 +104,12 @@ static bool widened_infer(struct op_node *op, struct error *err)
     struct op_widened *wide = op_alloc(op, sizeof *wide, err);
     struct op_node *inner;
 
-    if (!wide || !make_inner(op, wide, err))
+    if (!wide)
+        return false;
+    wide->dtype = op->in[0]->dtype;
+    if (!make_inner(op, wide, err))
         return false;
     inner = &wide->inner;
-    wide->dtype = op->in[0]->dtype;
     op->widened = wide;
     if (!op->node->rows[0].impl->infer(inner, err))
         return false;

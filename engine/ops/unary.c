@@ -2,15 +2,15 @@
  * Element-wise operators of one input: y = f(x)
  *
  *   Relu-14 Neg-13 Abs-13 Sqrt-13 Exp-13 Log-13 Tanh-13 Sigmoid-13 Erf-13
- *   Softplus-22 Ceil-13 Floor-13 Reciprocal-13 (and older forms: other types
- *   only), Not-1
+ *   Softplus-22 Ceil-13 Floor-13 Reciprocal-13 Sign-13 Round-22 Softsign-22
+ *   HardSwish-22 Mish-22 (and older forms: other types only), Not-1
  *
  *   input   x   number [d0, ..., dn-1]; bool for Not
  *   output  y   type and shape of x; may share memory with x
  *   errors  ERR_MODEL_UNSUPPORTED: a type the operator does not have here
  *   source  ONNX operator list
  *   check   float functions are libm's; Softplus = max(x, 0) + log1p(exp(-|x|))
- *           does not overflow
+ *           does not overflow; Round takes ties to even
  */
 #include <math.h>
 #include <string.h>
@@ -55,11 +55,22 @@ static void not_bool(const void *from, void *to, int64_t count)
         y[i] = !x[i];
 }
 
-static void copy_u8(const void *from, void *to, int64_t count)
-{
-    if (count)
-        memmove(to, from, (size_t)count);
-}
+#define UNSIGNED_LOOPS(type, T)                                                \
+    static void abs_##type(const void *from, void *to, int64_t count)          \
+    {                                                                          \
+        if (count)                                                             \
+            memmove(to, from, (size_t)count * sizeof(T));                      \
+    }                                                                          \
+    static void sign_##type(const void *from, void *to, int64_t count)         \
+    {                                                                          \
+        for (int64_t i = 0; i < count; i++)                                    \
+            ((T *)to)[i] = ((const T *)from)[i] != 0;                          \
+    }
+
+UNSIGNED_LOOPS(u8, uint8_t)
+UNSIGNED_LOOPS(u16, uint16_t)
+UNSIGNED_LOOPS(u32, uint32_t)
+UNSIGNED_LOOPS(u64, uint64_t)
 
 enum { TYPE_SLOTS = ENG_BF16 + 1 };
 
@@ -72,11 +83,14 @@ struct unary_kind {
 #define INTS(kind)                                                             \
     [ENG_I8] = kind##_i8, [ENG_I16] = kind##_i16, [ENG_I32] = kind##_i32,      \
     [ENG_I64] = kind##_i64
+#define UINTS(kind)                                                            \
+    [ENG_U8] = kind##_u8, [ENG_U16] = kind##_u16, [ENG_U32] = kind##_u32,      \
+    [ENG_U64] = kind##_u64
 
 static const struct unary_kind kinds[] = {
     {"Relu", {FLOATS(relu), INTS(relu)}},
     {"Neg", {FLOATS(neg), INTS(neg)}},
-    {"Abs", {FLOATS(abs), INTS(abs), [ENG_U8] = copy_u8}},
+    {"Abs", {FLOATS(abs), INTS(abs), UINTS(abs)}},
     {"Sqrt", {FLOATS(sqrt)}},
     {"Exp", {FLOATS(exp)}},
     {"Log", {FLOATS(log)}},
@@ -87,6 +101,11 @@ static const struct unary_kind kinds[] = {
     {"Ceil", {FLOATS(ceil)}},
     {"Floor", {FLOATS(floor)}},
     {"Reciprocal", {FLOATS(reciprocal)}},
+    {"Sign", {FLOATS(sign), INTS(sign), UINTS(sign)}},
+    {"Round", {FLOATS(round)}},
+    {"Softsign", {FLOATS(softsign)}},
+    {"HardSwish", {FLOATS(hard_swish)}},
+    {"Mish", {FLOATS(mish)}},
     {"Not", {[ENG_BOOL] = not_bool}},
 };
 
