@@ -22,4 +22,4 @@ setup_build build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
     -DSANITIZE=address -DFUZZ=ON
 setup_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
     -DSANITIZE=thread
-exec ctest --test-dir build --output-on-failure "$@"
+exec ctest --test-dir build -j2 --output-on-failure "$@"

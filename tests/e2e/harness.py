@@ -19,6 +19,12 @@ BIN = pathlib.Path(os.environ.get("SPECSERVE_BIN", ROOT / "build" / "bin"))
 BUNDLE = ROOT / "models" / "solubility"
 # Sanitizer builds are slower; deadlines of waiting (never of results) stretch.
 PATIENCE = float(os.environ.get("SPECSERVE_PATIENCE", "1"))
+# ... and do less often what is done very often; what must hold stays the same.
+SHARE = float(os.environ.get("SPECSERVE_SHARE", "1"))
+
+
+def repeats(count):
+    return max(1, round(count * SHARE))
 
 
 def free_port():

@@ -25,7 +25,7 @@ LIMIT_S = 0.1  # of /health, 99 of 100
 SECONDS = 4
 RATE = 100  # health questions per second and door: an open loop
 # Under a sanitizer, which finds leaks itself, fewer will do.
-REQUESTS = 20000 if harness.PATIENCE == 1 else 2000
+REQUESTS = harness.repeats(20000)
 # What these requests may leave behind, all in all; a byte each would be 20 kB.
 GROWTH_KB = 4096
 MODEL_TEXT = {"input_type": "text", "data": {"text": "CC(=O)Oc1ccccc1C(=O)O"}}

@@ -7,7 +7,6 @@ may have happened or not, and asking again with the same request id must give
 exactly one entry.
 """
 import http.client
-import os
 import random
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import unittest
 
 import harness
 
-ROUNDS = int(os.environ.get("SPECSERVE_CRASH_ROUNDS", "200"))
+ROUNDS = harness.repeats(200)
 CALLERS = 4
 HELD_MAX = 25  # per caller
 

@@ -9,4 +9,5 @@ unit_test(bundle_validate
   SOURCES unit/test_bundle_validate.c unit/test_doc_cases.c
           ${PROJECT_SOURCE_DIR}/server/commands/validate.c
   LIBS server_core PkgConfig::JANSSON)
-fuzz_test(yaml SOURCES fuzz/fuzz_yaml.c LIBS doc gen)
+file(GLOB seeds data/documents/*/*.yaml)
+fuzz_test(yaml SOURCES fuzz/fuzz_yaml.c LIBS doc gen SEEDS ${seeds})
