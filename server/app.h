@@ -36,8 +36,10 @@ struct srv_app {
     struct eng_model *model;   /* NULL until loaded */
     struct pipeline *pipeline; /* same */
     struct srv_metrics metrics;
-    struct door *door; /* NULL until open; for the load that /metrics tells */
-    int stop_fd;       /* eventfd: a write asks the program to end */
+    /* NULL until open, when requests come already; for the load that /metrics
+     * tells */
+    _Atomic(struct door *) door;
+    int stop_fd; /* eventfd: a write asks the program to end */
     enum bundle_shutdown shutdown; /* who may ask for it */
 
     atomic_int state;     /* enum app_state */

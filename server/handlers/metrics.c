@@ -69,12 +69,13 @@ bool handle_metrics(struct srv_call *call,
                     struct runtime_metrics_response *reply, struct error *err)
 {
     struct srv_app *app = call->app;
+    struct door *door = app->door;
     struct metrics_summary summary;
     int waiting = 0, running = 0;
 
     (void)request;
-    if (app->door)
-        door_load(app->door, &waiting, &running);
+    if (door)
+        door_load(door, &waiting, &running);
     if (call->door == DOOR_REST && wants_text(call))
         return answer_text(call, app, waiting, running, err);
     metrics_summarise(&app->metrics, predict_op(), &summary);
