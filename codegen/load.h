@@ -31,7 +31,7 @@ void cg_load_keys(struct cg_ir *ir, const char *file,
                   const struct doc_node *map, const char *rule,
                   const char *const *allowed);
 
-/* The string under `key`, or NULL after a fault if it is absent or no string. */
+/* The string under `key`; NULL after a fault if it is absent or no string. */
 const char *cg_load_string(struct cg_ir *ir, const char *file,
                            const struct doc_node *map, const char *rule,
                            const char *key);

@@ -72,7 +72,7 @@ uint64_t reg_text_hash(const struct registry *registry, const char *text);
 uint64_t reg_owner_hash(const struct registry *registry, const char *app_name,
                         const char *model_name);
 
-/* The fields of a request are as registry.h wants them. ERR_VALIDATION_ERROR. */
+/* Fields of a request are as registry.h wants them; ERR_VALIDATION_ERROR. */
 bool reg_check_request(const struct reg_request *request, struct error *err);
 
 /* The version of a client is known to be older than 1.2. */

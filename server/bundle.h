@@ -2,8 +2,8 @@
  * Bundle: a model's documents, loaded, checked and compared with each other.
  *
  * A bundle is a folder with one *.modelspec.yaml (what the model is), one
- * *.modelservice.yaml (what it offers), at most one *.behavior.yaml (how it must
- * behave) and the files they name. Everything the Runtime endpoints answer
+ * *.modelservice.yaml (what it offers), at most one *.behavior.yaml (how it
+ * must behave) and the files they name. Everything the Runtime endpoints answer
  * comes from here plus live counters. .yml and .json do as well.
  *
  * All findings go to the caller's report; nothing stops at the first one. The

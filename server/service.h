@@ -41,9 +41,11 @@ struct service_options {
 };
 
 /*
- * Starts to serve a bundle and prints the banner. ERR_REGISTRY_UNAVAILABLE: the registry is required but absent;
- * ERR_DOCUMENT_INVALID, ERR_ADDRESS_IN_USE, ERR_USAGE, ERR_INTERNAL. Leaves a
- * half-started service to service_close().
+ * Starts to serve a bundle and prints the banner. Leaves a half-started service
+ * to service_close().
+ *   ERR_REGISTRY_UNAVAILABLE  the registry is required but absent
+ *   ERR_ADDRESS_IN_USE        no port that may be used is free
+ *   ERR_DOCUMENT_INVALID, ERR_USAGE, ERR_INTERNAL, ERR_OUT_OF_MEMORY
  */
 bool service_open(struct service *service,
                   const struct service_options *options, struct error *err);

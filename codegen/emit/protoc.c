@@ -1,5 +1,6 @@
 /*
- * protoc: gen/proto-c/<prefix>.proto and, through protoc-c, gen/c/<prefix>.pb-c.[ch].
+ * protoc: gen/proto-c/<prefix>.proto and, through protoc-c,
+ * gen/c/<prefix>.pb-c.[ch].
  *
  * protoc-c 1.4.1 refuses `optional` in proto3 and gives proto3 scalars no
  * presence, so the C side is made from a proto2 rendering of the same

@@ -3,8 +3,8 @@
  * innermost open container, and faults that know where in it they are.
  *
  * The reader calls, in the order of the text: doc_build_key() inside a map,
- * then doc_build_node(), or doc_build_open() ... doc_build_leave() for a container.
- * Depth is bounded, there is no recursion.
+ * then doc_build_node(), or doc_build_open() ... doc_build_leave() for a
+ * container. Depth is bounded, there is no recursion.
  *
  * Threads: the caller serialises.
  */

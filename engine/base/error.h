@@ -46,8 +46,8 @@ struct err_info {
 /*
  * Fills `err` with `code` and the formatted sentence (cut at its end if it is
  * longer than the buffer, and always UTF-8) and returns false, so that a
- * failing function ends in `return fail(...)`. The sentence names the thing and the limit; it holds
- * no path, address or secret when it can reach a client.
+ * failing function ends in `return fail(...)`. The sentence names the thing and
+ * the limit; it holds no path, address or secret when it can reach a client.
  */
 bool fail(struct error *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

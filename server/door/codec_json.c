@@ -330,8 +330,8 @@ static bool read_alternative(struct json_reader *in,
 
 /*
  * The first alternative that takes the value. A list is told by its elements,
- * so an alternative may fail half way and the next one starts over; alternatives
- * are few, and only a wrong type goes on to the next.
+ * so an alternative may fail half way and the next one starts over;
+ * alternatives are few, and only a wrong type goes on to the next.
  */
 static bool read_union(struct json_reader *in, const struct msg_def *def,
                        void *message, struct error *err)

@@ -60,7 +60,8 @@ struct route_match {
  * the arena. Failures, in the order they are looked for:
  *   ERR_URI_TOO_LONG        see ROUTE_TARGET_MAX
  *   ERR_BAD_REQUEST         no leading slash, "//", "." or "..", a backslash, a
- *                           bad escape, a decoded '/' or control byte, bad UTF-8
+ *                           bad escape, a decoded '/' or control byte, or not
+ *                           UTF-8
  *   ERR_NOT_FOUND           no endpoint has this path
  *   ERR_METHOD_NOT_ALLOWED  it has, but not with this verb; match->allow is set
  *   ERR_VALIDATION_ERROR    a query key the endpoint does not know, or twice

@@ -47,7 +47,8 @@ void client_wait_for_head(struct client_call *call);
 
 void client_cancel(struct client_call *call);
 
-/* Reads what is left and waits for the end; the status, and call->trailers until client_free(). */
+/* Reads what is left and waits for the end; the status. call->trailers are
+ * valid until client_free(). */
 grpc_status_code client_finish(struct client_call *call);
 
 /* The value of a trailer, or NULL; valid until client_free(). */
