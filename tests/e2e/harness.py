@@ -162,7 +162,10 @@ def resident_kb(process):
 
 
 class Case(unittest.TestCase):
-    """A test with a folder of its own, whose programs end with it."""
+    """A test with a folder of its own, whose programs end with it.
+
+    They end in order, not by SIGKILL: only so a sanitizer tells what it found.
+    """
 
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="specserve-")
@@ -171,9 +174,10 @@ class Case(unittest.TestCase):
         self.addCleanup(self.end_programs)
 
     def end_programs(self):
-        for program in self.programs:
+        for program in reversed(self.programs):
             if program.running():
-                program.kill()
+                self.assertEqual(program.stop(), 0, program.logged())
+            self.assertNotRegex(program.logged(), "Sanitizer|runtime error:")
 
     def start(self, kind, *arguments, **options):
         program = kind(*arguments, **options)

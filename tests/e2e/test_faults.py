@@ -150,7 +150,7 @@ class Faults(harness.Case):
         """The example's work keeps it loading for a moment."""
         self.server = self.start(
             harness.Server, ready=False, bundle=bundles.steered(
-                self.folder.name, example=str([0] * 768)))
+                self.folder.name, example=str([0] * 384)))
         self.health_says("starting")
         status, answer = harness.rest_json(self.server.port, "GET", "/info")
         self.assertEqual((status, answer["name"]), (200, "Steered"))
