@@ -8,10 +8,9 @@
 bool op_ml_matrix(const struct op_node *op, int64_t *rows, int64_t *columns,
                   struct error *err)
 {
-    enum { TYPES = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) };
     const struct eng_tensor *x = op->in[0];
 
-    if (!op_want_type(op, 0, TYPES, err))
+    if (!op_want_type(op, 0, OP_TYPES_ML, err))
         return false;
     if (x->rank != 1 && x->rank != 2)
         return fail(err, ERR_MODEL_INVALID, "rank %d, expected 1 or 2",
@@ -21,11 +20,9 @@ bool op_ml_matrix(const struct op_node *op, int64_t *rows, int64_t *columns,
     return true;
 }
 
-void op_ml_row(const struct op_node *op, const void *x, int64_t first,
-               int64_t count, float *row)
+void op_ml_floats(enum eng_dtype dtype, const void *x, int64_t first,
+                  int64_t count, float *row)
 {
-    enum eng_dtype dtype = op->in[0]->dtype;
-
     for (int64_t i = 0; i < count; i++) {
         int64_t at = first + i;
 
@@ -38,6 +35,39 @@ void op_ml_row(const struct op_node *op, const void *x, int64_t first,
         else
             row[i] = (float)((const int64_t *)x)[at];
     }
+}
+
+void op_ml_row(const struct op_node *op, const void *x, int64_t first,
+               int64_t count, float *row)
+{
+    op_ml_floats(op->in[0]->dtype, x, first, count, row);
+}
+
+double op_ml_double(enum eng_dtype dtype, const void *x, int64_t i)
+{
+    if (dtype == ENG_F32)
+        return (double)((const float *)x)[i];
+    if (dtype == ENG_F64)
+        return ((const double *)x)[i];
+    if (dtype == ENG_I32)
+        return ((const int32_t *)x)[i];
+    return (double)((const int64_t *)x)[i];
+}
+
+bool op_ml_integer(enum eng_dtype dtype, const void *x, int64_t i,
+                   int64_t *number)
+{
+    double value;
+
+    if (dtype == ENG_I64) {
+        *number = ((const int64_t *)x)[i];
+        return true;
+    }
+    value = op_ml_double(dtype, x, i);
+    if (!(value >= -0x1p63 && value < 0x1p63))
+        return false;
+    *number = (int64_t)value;
+    return true;
 }
 
 bool op_ml_post_read(const struct op_node *op, int *post, struct error *err)

@@ -9,6 +9,9 @@
 
 #include "op.h"
 
+/* Types of features. */
+enum { OP_TYPES_ML = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) };
+
 /* x as [rows, columns]: a vector is one row. ERR_MODEL_INVALID: other ranks;
  * ERR_MODEL_UNSUPPORTED: not float, double, int32 or int64. */
 bool op_ml_matrix(const struct op_node *op, int64_t *rows, int64_t *columns,
@@ -17,6 +20,17 @@ bool op_ml_matrix(const struct op_node *op, int64_t *rows, int64_t *columns,
 /* Copies `count` elements of input 0 from `first` on, as floats. */
 void op_ml_row(const struct op_node *op, const void *x, int64_t first,
                int64_t count, float *row);
+
+/* The same for elements of any of OP_TYPES_ML. */
+void op_ml_floats(enum eng_dtype dtype, const void *x, int64_t first,
+                  int64_t count, float *row);
+
+/* Element i as double; exact but for large int64. */
+double op_ml_double(enum eng_dtype dtype, const void *x, int64_t i);
+
+/* Element i as an integer, cut towards zero; false if none can hold it. */
+bool op_ml_integer(enum eng_dtype dtype, const void *x, int64_t i,
+                   int64_t *number);
 
 enum op_post {
     OP_POST_NONE,
