@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "op.h"
+#include "indices.h"
 
 struct gather_state {
     int64_t outer, dim, count; /* before the axis; of the axis; of indices */
@@ -27,7 +27,7 @@ static bool gather_infer(struct op_node *op, struct error *err)
 
     if (!state || !op_attr_int(op, "axis", &axis, err) ||
         !op_axis(&axis, x->rank, err) ||
-        !op_want_type(op, 1, OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64), err))
+        !op_want_type(op, 1, OP_TYPES_INDEX, err))
         return false;
     if (x->rank - 1 + indices->rank > ENG_RANK_MAX)
         return fail(err, ERR_MODEL_UNSUPPORTED, "the output has rank %d",
@@ -49,24 +49,12 @@ static bool gather_infer(struct op_node *op, struct error *err)
     return true;
 }
 
-/* The index at i in [0, dim), or -1. */
-static int64_t index_at(const struct eng_tensor *indices, const void *data,
-                        int64_t i, int64_t dim)
-{
-    int64_t index = indices->dtype == ENG_I64 ? ((const int64_t *)data)[i]
-                                              : ((const int32_t *)data)[i];
-
-    if (index < 0)
-        index += dim;
-    return index >= 0 && index < dim ? index : -1;
-}
-
 static bool gather_prepare(struct op_node *op, struct error *err)
 {
     const struct gather_state *state = op->state;
 
     for (int64_t i = 0; op->in[1]->data && i < state->count; i++) {
-        if (index_at(op->in[1], op->in[1]->data, i, state->dim) < 0)
+        if (op_index_at(op->in[1], op->in[1]->data, i, state->dim) < 0)
             return fail(err, ERR_MODEL_INVALID,
                         "index %lld is outside a dimension of %lld",
                         (long long)i, (long long)state->dim);
@@ -84,12 +72,10 @@ static bool gather_run(const struct op_node *op, const struct op_frame *frame,
 
     for (int64_t o = 0; o < state->outer; o++) {
         for (int64_t i = 0; i < state->count; i++) {
-            int64_t index = index_at(op->in[1], indices, i, state->dim);
+            int64_t index = op_index_at(op->in[1], indices, i, state->dim);
 
             if (index < 0)
-                return fail(err, ERR_VALIDATION_ERROR,
-                            "index %lld is outside a dimension of %lld",
-                            (long long)i, (long long)state->dim);
+                return op_index_outside(i, state->dim, err);
             memcpy(y, x + (size_t)(o * state->dim + index) * state->row_bytes,
                    state->row_bytes);
             y += state->row_bytes;
