@@ -3,7 +3,10 @@ unit_test(lease SOURCES unit/test_lease.c LIBS registry)
 unit_test(ports SOURCES unit/test_ports.c LIBS registry)
 unit_test(process SOURCES unit/test_process.c LIBS registry)
 unit_test(store SOURCES unit/test_store.c LIBS registry PkgConfig::SQLITE)
-unit_test(registry SOURCES unit/test_registry.c LIBS registry)
+unit_test(registry SOURCES unit/test_registry.c unit/registry_bench.c
+          LIBS registry)
+unit_test(registry_life SOURCES unit/test_registry_life.c unit/registry_bench.c
+          LIBS registry)
 unit_test(registry_memory SOURCES unit/test_registry_memory.c LIBS registry)
 target_link_options(test_registry_memory PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
