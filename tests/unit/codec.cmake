@@ -3,6 +3,10 @@ unit_test(num SOURCES unit/test_num.c LIBS base)
 unit_test(base SOURCES unit/test_base.c LIBS base)
 unit_test(codec_json SOURCES unit/test_codec_json.c unit/codec_messages.c
           LIBS door)
+unit_test(codec_random SOURCES unit/test_codec_random.c unit/codec_messages.c
+          LIBS door)
+unit_test(base64 SOURCES unit/test_base64.c LIBS door)
+unit_test(rfc3339 SOURCES unit/test_rfc3339.c LIBS door)
 unit_test(validator SOURCES unit/test_validator.c unit/codec_messages.c LIBS door)
 unit_test(route SOURCES unit/test_route.c LIBS door)
 unit_test(call SOURCES unit/test_call.c LIBS door)
