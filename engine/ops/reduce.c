@@ -1,14 +1,21 @@
 /*
- * ReduceSum-13 ReduceMean-18 ReduceMax-20 ReduceMin-20: y = f over axes of x
+ * ReduceSum-13 ReduceMean-18 ReduceMax-20 ReduceMin-20 ReduceProd-18: y = f over
+ *   axes of x
+ * ReduceL1-18: sum(|x|), ReduceL2-18: sqrt(sum(x^2)), ReduceSumSquare-18,
+ * ReduceLogSum-18: log(sum(x)),
+ * ReduceLogSumExp-18: m + log(sum(exp(x - m))), m = max(x)
  *
- *   input   x     float, double, int32, int64; Max and Min also 8 bit integers
+ *   input   x     float, double, 32 and 64 bit integers; Max and Min also 8 bit
+ *                 and bool; the Logs only float and double (float16, bfloat16 as
+ *                 float)
  *           axes  int [m] = all, known while planning (older opsets: an
  *                 attribute)
  *   output  y     dimensions of the axes are 1, or gone
  *   attr    keepdims              int = 1
  *           noop_with_empty_axes  int = 0: no axes = y is x
  *   errors  ERR_MODEL_INVALID: axis outside or twice
- *   source  ONNX operator list; over nothing: 0, or the type's lowest / highest
+ *   source  ONNX operator list; over nothing: 0, 1 for Prod, or the type's lowest
+ *           / highest; m keeps exp from overflowing
  *   check   float sums in 16 partial sums: within 1e-6 relative of double
  */
 #include <float.h>
@@ -22,27 +29,51 @@ enum { LANES = 16 };
 
 #define T          float
 #define ADD(q, v)  ((q) + (v))
+#define MUL(q, v)  ((q) * (v))
+#define ABS(v)     fabsf(v)
 #define NAME(kind) kind##_f32
 #define LOWEST     (-INFINITY)
 #define HIGHEST    INFINITY
 #include "reduce_rows.inc"
 #define T          double
 #define ADD(q, v)  ((q) + (v))
+#define MUL(q, v)  ((q) * (v))
+#define ABS(v)     fabs(v)
 #define NAME(kind) kind##_f64
 #define LOWEST     ((double)-INFINITY)
 #define HIGHEST    ((double)INFINITY)
 #include "reduce_rows.inc"
 #define T          int32_t
 #define ADD(q, v)  ((uint32_t)(q) + (uint32_t)(v))
+#define MUL(q, v)  ((uint32_t)(q) * (uint32_t)(v))
+#define ABS(v)     ((v) < 0 ? 0 - (uint32_t)(v) : (uint32_t)(v))
 #define NAME(kind) kind##_i32
 #define LOWEST     INT32_MIN
 #define HIGHEST    INT32_MAX
 #include "reduce_rows.inc"
 #define T          int64_t
 #define ADD(q, v)  ((uint64_t)(q) + (uint64_t)(v))
+#define MUL(q, v)  ((uint64_t)(q) * (uint64_t)(v))
+#define ABS(v)     ((v) < 0 ? 0 - (uint64_t)(v) : (uint64_t)(v))
 #define NAME(kind) kind##_i64
 #define LOWEST     INT64_MIN
 #define HIGHEST    INT64_MAX
+#include "reduce_rows.inc"
+#define T          uint32_t
+#define ADD(q, v)  ((q) + (v))
+#define MUL(q, v)  ((q) * (v))
+#define ABS(v)     (v)
+#define NAME(kind) kind##_u32
+#define LOWEST     0
+#define HIGHEST    UINT32_MAX
+#include "reduce_rows.inc"
+#define T          uint64_t
+#define ADD(q, v)  ((q) + (v))
+#define MUL(q, v)  ((q) * (v))
+#define ABS(v)     (v)
+#define NAME(kind) kind##_u64
+#define LOWEST     0
+#define HIGHEST    UINT64_MAX
 #include "reduce_rows.inc"
 #define T          int8_t
 #define NAME(kind) kind##_i8
@@ -53,6 +84,12 @@ enum { LANES = 16 };
 #define NAME(kind) kind##_u8
 #define LOWEST     0
 #define HIGHEST    UINT8_MAX
+#include "reduce_rows.inc"
+/* bool: a byte of 0 or 1 */
+#define T          uint8_t
+#define NAME(kind) kind##_bool
+#define LOWEST     0
+#define HIGHEST    1
 #include "reduce_rows.inc"
 
 /* Takes `count` elements into *result. */
@@ -71,26 +108,43 @@ enum { TYPE_SLOTS = ENG_BF16 + 1 };
     [ENG_F32] = {kind##_f32, kind##_start_f32},                                \
     [ENG_F64] = {kind##_f64, kind##_start_f64},                                \
     [ENG_I32] = {kind##_i32, kind##_start_i32},                                \
-    [ENG_I64] = {kind##_i64, kind##_start_i64}
+    [ENG_I64] = {kind##_i64, kind##_start_i64},                                \
+    [ENG_U32] = {kind##_u32, kind##_start_u32},                                \
+    [ENG_U64] = {kind##_u64, kind##_start_u64}
 #define BYTE_TYPES(kind)                                                       \
-    [ENG_I8] = {kind##_i8, kind##_start_i8}, [ENG_U8] = {kind##_u8,            \
-                                                         kind##_start_u8}
+    [ENG_I8] = {kind##_i8, kind##_start_i8},                                   \
+    [ENG_U8] = {kind##_u8, kind##_start_u8},                                   \
+    [ENG_BOOL] = {kind##_bool, kind##_start_bool}
+#define FLOAT_TYPES(kind)                                                      \
+    [ENG_F32] = {kind##_f32, kind##_start_f32}, [ENG_F64] = {kind##_f64,       \
+                                                             kind##_start_f64}
+
+/* What becomes of a finished result. */
+enum reduce_finish { KEEP, DIVIDE, ROOT, LOGARITHM, SUM_EXP };
 
 static const struct reduce_kind {
     const char *name;
+    enum reduce_finish finish;
     struct reduce_fns fns[TYPE_SLOTS]; /* by dtype */
 } kinds[] = {
-    {"ReduceSum", {ALL_TYPES(sum)}},
-    {"ReduceMean", {ALL_TYPES(sum)}},
-    {"ReduceMax", {ALL_TYPES(max), BYTE_TYPES(max)}},
-    {"ReduceMin", {ALL_TYPES(min), BYTE_TYPES(min)}},
+    {"ReduceSum", KEEP, {ALL_TYPES(sum)}},
+    {"ReduceMean", DIVIDE, {ALL_TYPES(sum)}},
+    {"ReduceMax", KEEP, {ALL_TYPES(max), BYTE_TYPES(max)}},
+    {"ReduceMin", KEEP, {ALL_TYPES(min), BYTE_TYPES(min)}},
+    {"ReduceProd", KEEP, {ALL_TYPES(product)}},
+    {"ReduceL1", KEEP, {ALL_TYPES(sum_abs)}},
+    {"ReduceL2", ROOT, {ALL_TYPES(sum_square)}},
+    {"ReduceSumSquare", KEEP, {ALL_TYPES(sum_square)}},
+    {"ReduceLogSum", LOGARITHM, {FLOAT_TYPES(sum)}},
+    {"ReduceLogSumExp", SUM_EXP, {FLOAT_TYPES(max)}},
 };
 
 struct reduce_state {
     struct reduce_fns fns;
     struct op_walk kept;    /* over the elements of y; operand 0 is x */
     struct op_walk reduced; /* over what one element of y takes in */
-    int64_t divisor;        /* of ReduceMean; 1 otherwise */
+    enum reduce_finish finish;
+    int64_t divisor; /* elements of x in one of y */
 };
 
 static bool read_axes(const struct op_node *op, uint32_t *mask,
@@ -142,8 +196,10 @@ static bool find_fns(struct op_node *op, struct error *err)
     struct reduce_state *state = op->state;
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].name, op->node->op) == 0)
+        if (strcmp(kinds[i].name, op->node->op) == 0) {
             state->fns = kinds[i].fns[op->in[0]->dtype];
+            state->finish = kinds[i].finish;
+        }
     }
     return state->fns.row || op_want_type(op, 0, 0, err);
 }
@@ -166,7 +222,7 @@ static bool reduce_infer(struct op_node *op, struct error *err)
     for (int i = 0; i < x->rank; i++) {
         bool gone = mask >> i & 1;
 
-        if (gone && strcmp(op->node->op, "ReduceMean") == 0)
+        if (gone)
             state->divisor *= x->dims[i];
         if (!gone || keep)
             y->dims[y->rank++] = gone ? 1 : x->dims[i];
@@ -175,24 +231,72 @@ static bool reduce_infer(struct op_node *op, struct error *err)
     return true;
 }
 
-static void divide(enum eng_dtype dtype, void *y, int64_t count,
-                   int64_t divisor)
-{
-    for (int64_t i = 0; i < count; i++) {
-        if (dtype == ENG_F32)
-            ((float *)y)[i] /= (float)divisor;
-        else if (dtype == ENG_F64)
-            ((double *)y)[i] /= (double)divisor;
-        else if (dtype == ENG_I32 && divisor)
-            ((int32_t *)y)[i] = (int32_t)(((int32_t *)y)[i] / divisor);
-        else if (dtype == ENG_I64 && divisor)
-            ((int64_t *)y)[i] /= divisor;
+#define FINISH_FLOAT(name, T, SQRT, LOG)                                       \
+    static void name(const struct reduce_state *state, T *y)                   \
+    {                                                                          \
+        if (state->finish == DIVIDE)                                           \
+            *y /= (T)state->divisor;                                           \
+        else if (state->finish == ROOT)                                        \
+            *y = SQRT(*y);                                                     \
+        else if (state->finish == LOGARITHM)                                   \
+            *y = LOG(*y);                                                      \
     }
+/* W: wide enough for the divisor. A sum that wrapped has no root. */
+#define FINISH_INT(name, T, W)                                                 \
+    static void name(const struct reduce_state *state, T *y)                   \
+    {                                                                          \
+        if (state->finish == DIVIDE && state->divisor > 1)                     \
+            *y = (T)((W)*y / (W)state->divisor);                               \
+        else if (state->finish == ROOT)                                        \
+            *y = *y > 0 ? (T)sqrt((double)*y) : 0;                             \
+    }
+
+FINISH_FLOAT(finish_f32, float, sqrtf, logf)
+FINISH_FLOAT(finish_f64, double, sqrt, log)
+FINISH_INT(finish_i32, int32_t, int64_t)
+FINISH_INT(finish_i64, int64_t, int64_t)
+FINISH_INT(finish_u32, uint32_t, uint64_t)
+FINISH_INT(finish_u64, uint64_t, uint64_t)
+
+static void finish(const struct reduce_state *state, enum eng_dtype dtype,
+                   void *y)
+{
+    if (dtype == ENG_F32)
+        finish_f32(state, y);
+    else if (dtype == ENG_F64)
+        finish_f64(state, y);
+    else if (dtype == ENG_I32)
+        finish_i32(state, y);
+    else if (dtype == ENG_I64)
+        finish_i64(state, y);
+    else if (dtype == ENG_U32)
+        finish_u32(state, y);
+    else if (dtype == ENG_U64)
+        finish_u64(state, y);
 }
 
-static void reduce_one(const struct reduce_state *state, const char *x,
-                       int64_t size, void *result)
+/* *y holds the maximum; an infinite one is not taken off. */
+#define SUM_EXP_OF(name, T, EXP, LOG)                                          \
+    static void name(const struct op_walk *walk, const T *x, T *y)             \
+    {                                                                          \
+        T top = isfinite(*y) ? *y : 0, sum = 0;                                \
+        struct op_place at;                                                    \
+                                                                               \
+        for (bool more = op_walk_first(walk, &at); more;                       \
+             more = op_walk_next(walk, &at)) {                                 \
+            for (int64_t i = 0; i < walk->inner; i++)                          \
+                sum += EXP(x[at.offset[0] + i * walk->inner_step[0]] - top);   \
+        }                                                                      \
+        *y = top + LOG(sum);                                                   \
+    }
+
+SUM_EXP_OF(sum_exp_f32, float, expf, logf)
+SUM_EXP_OF(sum_exp_f64, double, exp, log)
+
+static void reduce_one(const struct reduce_state *state, enum eng_dtype dtype,
+                       const char *x, void *result)
 {
+    int64_t size = (int64_t)eng_dtype_size(dtype);
     const struct op_walk *walk = &state->reduced;
     struct op_place at;
 
@@ -201,6 +305,12 @@ static void reduce_one(const struct reduce_state *state, const char *x,
          more = op_walk_next(walk, &at))
         state->fns.row(x + at.offset[0] * size, walk->inner_step[0],
                        walk->inner, result);
+    if (state->finish != SUM_EXP)
+        finish(state, dtype, result);
+    else if (dtype == ENG_F32)
+        sum_exp_f32(walk, (const float *)(const void *)x, result);
+    else
+        sum_exp_f64(walk, (const double *)(const void *)x, result);
 }
 
 static bool reduce_run(const struct op_node *op, const struct op_frame *frame,
@@ -219,11 +329,9 @@ static bool reduce_run(const struct op_node *op, const struct op_frame *frame,
         const char *row = x + at.offset[0] * size;
 
         for (int64_t i = 0; i < walk->inner; i++, y += size)
-            reduce_one(state, row + i * walk->inner_step[0] * size, size, y);
+            reduce_one(state, op->in[0]->dtype,
+                       row + i * walk->inner_step[0] * size, y);
     }
-    if (state->divisor != 1)
-        divide(op->out[0]->dtype, op_out(op, frame, 0),
-               eng_tensor_count(op->out[0]), state->divisor);
     return true;
 }
 
