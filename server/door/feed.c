@@ -71,9 +71,13 @@ struct conn *feed_find(int fd)
     return slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
 }
 
+/* The library may have closed the socket already, and another door may have
+ * got its number: then the slot is that one's. */
 void feed_close(struct conn *conn)
 {
-    atomic_store(slot_of(conn->fd), NULL);
+    struct conn *own = conn;
+
+    (void)atomic_compare_exchange_strong(slot_of(conn->fd), &own, NULL);
     conn_release(conn);
 }
 

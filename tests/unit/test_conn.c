@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "feed.h"
 #include "unit.h"
 
 static union conn_address address_of(const char *text)
@@ -182,6 +183,28 @@ static void test_conn_cancels_when_the_peer_leaves(void **state)
     conn_table_free(table);
 }
 
+/* Doors share the numbers of descriptors: one may have what another closed. */
+static void test_feed_forgets_only_its_own_connection(void **state)
+{
+    static const struct http_rules rules = {0};
+    struct conn_table *first = open_table(1, 0), *second = open_table(1, 0);
+    union conn_address address = address_of("127.0.0.1");
+    struct conn *gone = conn_take(first, 1000, &address);
+    struct conn *next = conn_take(second, 1000, &address);
+    struct error err = {0};
+
+    (void)state;
+    assert_true(feed_open(gone, &rules, &err));
+    assert_ptr_equal(feed_find(1000), gone);
+    assert_true(feed_open(next, &rules, &err));
+    feed_close(gone);
+    assert_ptr_equal(feed_find(1000), next);
+    feed_close(next);
+    assert_null(feed_find(1000));
+    conn_table_free(first);
+    conn_table_free(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_conn_limits_strangers_by_default),
         cmocka_unit_test(test_conn_key_does_not_find_a_successor),
         cmocka_unit_test(test_conn_cancels_when_the_peer_leaves),
+        cmocka_unit_test(test_feed_forgets_only_its_own_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
