@@ -3,6 +3,9 @@
  */
 #include "banner.h"
 
+#include "buf.h"
+#include "json_put.h"
+
 static const char rule[] =
     "===================================================="
     "============================\n";
@@ -53,17 +56,29 @@ void banner_print(const struct banner *banner, FILE *out)
     (void)fflush(out);
 }
 
-/* `text` inside single quotes of a shell and a JSON string. */
-static void print_quoted(const char *text, FILE *out)
+/* One word of a shell: in single quotes, those of the text outside them. */
+static void print_word(const char *text, FILE *out)
 {
+    (void)fputc('\'', out);
     for (; *text; text++) {
         if (*text == '\'')
             (void)fputs("'\\''", out);
-        else if (*text == '"' || *text == '\\')
-            (void)fprintf(out, "\\%c", *text);
         else
             (void)fputc(*text, out);
     }
+    (void)fputc('\'', out);
+}
+
+static void print_body(const char *text, FILE *out)
+{
+    struct buf body = {0};
+
+    buf_string(&body, "{\"input_type\":\"text\",\"data\":{\"text\":");
+    json_put_text(&body, text);
+    buf_string(&body, "}}");
+    if (buf_ok(&body))
+        print_word(body.data, out);
+    buf_release(&body);
 }
 
 void banner_print_examples(const struct banner *banner, const char *text,
@@ -73,14 +88,14 @@ void banner_print_examples(const struct banner *banner, const char *text,
                   "\n%s is ready. Over REST:\n\n"
                   "  curl http://127.0.0.1:%d/predict -H 'Content-Type: "
                   "application/json' \\\n"
-                  "    -d '{\"input_type\":\"text\",\"data\":{\"text\":\"",
+                  "    -d ",
                   banner->model, banner->port);
-    print_quoted(text, out);
+    print_body(text, out);
     (void)fprintf(out,
-                  "\"}}'\n\nOver gRPC, on the same port:\n\n"
-                  "  python3 docs/examples/predict.py 127.0.0.1:%d '",
+                  "\n\nOver gRPC, on the same port:\n\n"
+                  "  python3 docs/examples/predict.py 127.0.0.1:%d ",
                   banner->port);
-    print_quoted(text, out);
-    (void)fputs("'\n\nCtrl-C ends the service.\n", out);
+    print_word(text, out);
+    (void)fputs("\n\nCtrl-C ends the service.\n", out);
     (void)fflush(out);
 }
