@@ -55,21 +55,30 @@ size_t utf8_length(const char *text, size_t size)
     return length;
 }
 
+/* How many ASCII bytes the text begins with, counted in eights. */
+static size_t ascii_bytes(const char *text, size_t size)
+{
+    size_t at = 0;
+    uint64_t eight;
+
+    for (; size - at >= sizeof eight; at += sizeof eight) {
+        memcpy(&eight, text + at, sizeof eight);
+        if ((eight & 0x8080808080808080U) != 0)
+            break;
+    }
+    return at;
+}
+
 bool utf8_valid(const char *text, size_t size)
 {
     size_t at = 0;
 
     while (at < size) {
-        uint64_t eight;
         size_t length;
 
-        if (size - at >= sizeof eight) { /* eight ASCII bytes at once */
-            memcpy(&eight, text + at, sizeof eight);
-            if ((eight & 0x8080808080808080U) == 0) {
-                at += sizeof eight;
-                continue;
-            }
-        }
+        at += ascii_bytes(text + at, size - at);
+        if (at == size)
+            break;
         length = utf8_length(text + at, size - at);
         if (length == 0)
             return false;
