@@ -30,7 +30,9 @@ char json_scan_peek(struct json_scan *scan)
     while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' ||
                                     *scan->at == '\t' || *scan->at == '\r'))
         scan->at++;
-    return scan->at < scan->end ? *scan->at : '\0';
+    if (scan->at == scan->end)
+        return '\0';
+    return *scan->at;
 }
 
 bool json_scan_accept(struct json_scan *scan, char byte)
@@ -263,7 +265,7 @@ bool json_scan_end(struct json_scan *scan, struct error *err)
     return json_scan_fail(scan, err, "text after the value");
 }
 
-bool json_skip_scalar(struct json_scan *scan, struct error *err)
+bool json_scan_skip_scalar(struct json_scan *scan, struct error *err)
 {
     const char *text;
     size_t size;
@@ -283,6 +285,12 @@ bool json_skip_scalar(struct json_scan *scan, struct error *err)
 
 enum { SKIP_DEPTH_MAX = 64 };
 
+/* The containers that are open while a value is skipped. */
+struct nesting {
+    char open[SKIP_DEPTH_MAX]; /* '{' or '[' */
+    int level, most;
+};
+
 /* Takes "key:" when the innermost open container is an object. */
 static bool skip_key(struct json_scan *scan, char container, struct error *err)
 {
@@ -295,19 +303,38 @@ static bool skip_key(struct json_scan *scan, char container, struct error *err)
            json_scan_expect(scan, ':', err);
 }
 
+/* Takes the opening of a container and its first key; `*whole` if it is empty
+ * and has ended, too. */
+static bool skip_opening(struct json_scan *scan, struct nesting *nesting,
+                         bool *whole, struct error *err)
+{
+    char open = *scan->at;
+
+    if (nesting->level >= nesting->most)
+        return json_scan_fail(scan, err, "nested too deep");
+    scan->at++;
+    *whole = json_scan_accept(scan, open == '{' ? '}' : ']');
+    if (*whole)
+        return true;
+    nesting->open[nesting->level++] = open;
+    return skip_key(scan, open, err);
+}
+
 /*
  * Behind a value: closes containers until a comma says that another value
  * follows, or until none is open.
  */
-static bool skip_closings(struct json_scan *scan, const char *open, int *level,
+static bool skip_closings(struct json_scan *scan, struct nesting *nesting,
                           struct error *err)
 {
-    while (*level > 0) {
+    while (nesting->level > 0) {
+        char open = nesting->open[nesting->level - 1];
+
         if (json_scan_accept(scan, ','))
-            return skip_key(scan, open[*level - 1], err);
-        if (!json_scan_expect(scan, open[*level - 1] == '{' ? '}' : ']', err))
+            return skip_key(scan, open, err);
+        if (!json_scan_expect(scan, open == '{' ? '}' : ']', err))
             return false;
-        (*level)--;
+        nesting->level--;
     }
     return true;
 }
@@ -315,31 +342,22 @@ static bool skip_closings(struct json_scan *scan, const char *open, int *level,
 bool json_scan_skip(struct json_scan *scan, int depth, const char **text,
                     size_t *size, struct error *err)
 {
-    char open[SKIP_DEPTH_MAX];
-    int level = 0;
+    struct nesting nesting;
 
+    nesting.level = 0;
+    nesting.most = depth < SKIP_DEPTH_MAX ? depth : SKIP_DEPTH_MAX;
     (void)json_scan_peek(scan);
     *text = scan->at;
     do {
         char next = json_scan_peek(scan);
+        bool container = next == '{' || next == '[', whole = true;
 
-        if (next == '{' || next == '[') {
-            if (level >= depth || level >= SKIP_DEPTH_MAX)
-                return json_scan_fail(scan, err, "nested too deep");
-            scan->at++;
-            open[level++] = next;
-            if (!json_scan_accept(scan, next == '{' ? '}' : ']')) {
-                if (!skip_key(scan, next, err))
-                    return false;
-                continue;
-            }
-            level--;
-        } else if (!json_skip_scalar(scan, err)) {
+        if (!(container ? skip_opening(scan, &nesting, &whole, err)
+                        : json_scan_skip_scalar(scan, err)))
             return false;
-        }
-        if (!skip_closings(scan, open, &level, err))
+        if (whole && !skip_closings(scan, &nesting, err))
             return false;
-    } while (level > 0);
+    } while (nesting.level > 0);
     *size = (size_t)(scan->at - *text);
     return true;
 }

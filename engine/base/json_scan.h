@@ -57,7 +57,7 @@ bool json_scan_literal(struct json_scan *scan, char *literal,
                        struct error *err);
 
 /* Takes a string, number or literal, whatever it is. */
-bool json_skip_scalar(struct json_scan *scan, struct error *err);
+bool json_scan_skip_scalar(struct json_scan *scan, struct error *err);
 
 /* Fails unless only white space is left. */
 bool json_scan_end(struct json_scan *scan, struct error *err);

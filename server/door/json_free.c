@@ -127,7 +127,7 @@ static bool begin_value(struct walk *walk, bool *opened, struct error *err)
         return json_scan_fail(walk->scan, err, "too many values");
     walk->budget--;
     if (next != '{' && next != '[')
-        return json_skip_scalar(walk->scan, err);
+        return json_scan_skip_scalar(walk->scan, err);
     if (!open_container(walk, next, err))
         return false;
     if (json_scan_peek(walk->scan) == (next == '{' ? '}' : ']'))
