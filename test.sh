@@ -17,9 +17,10 @@ if ! cmp -s tests/requirements.txt .venv/requirements.txt; then
     .venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
     cp tests/requirements.txt .venv/requirements.txt
 fi
-setup_build build -DCMAKE_BUILD_TYPE=RelWithDebInfo
 setup_build build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
     -DSANITIZE=address -DFUZZ=ON
 setup_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
     -DSANITIZE=thread
+# last: it registers the sanitizer builds that it finds
+setup_build build -DCMAKE_BUILD_TYPE=RelWithDebInfo
 exec ctest --test-dir build -j2 --output-on-failure "$@"
