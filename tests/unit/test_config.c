@@ -41,7 +41,7 @@ struct bench {
 static bool load(struct bench *bench, const char *const *arguments)
 {
     static char copies[8][1200];
-    char *argv[8];
+    static char *argv[8]; /* config.operands points into it */
     int argc = 0;
 
     for (; arguments[argc]; argc++) {
