@@ -1,5 +1,6 @@
 /*
  * Gemm, opset 13: y = alpha * A' B' + beta * C, A' = A or its transpose
+ * com.microsoft FusedGemm-1: the same for float, and an activation after it
  *
  *   input   a   [m, k], or [k, m] with transA; float, double, 32/64-bit integer
  *           b   [k, n], or [n, k] with transB
@@ -7,6 +8,7 @@
  *   output  y   [m, n], type of a
  *   attr    alpha, beta  float = 1
  *           transA, transB  int = 0
+ *           activation, activation_alpha, activation_beta: fused.h (FusedGemm)
  *   errors  ERR_MODEL_INVALID: rank not 2, k differs, c does not broadcast
  *   source  ONNX operator list, Gemm-13
  *   check   float through oneDNN or own rows (product.c): 1e-5 relative
@@ -16,10 +18,12 @@
 #include <string.h>
 
 #include "binary.h"
+#include "fused.h"
 
 struct gemm_state {
     struct op_product product;
     float alpha, beta;
+    struct op_fused fused;
     op_binary_fn add;
     struct op_walk walk; /* y, c -> y */
 };
@@ -38,7 +42,9 @@ static bool read_attrs(const struct op_node *op, struct gemm_state *state,
         return false;
     *trans_a = a != 0;
     *trans_b = b != 0;
-    return true;
+    return strcmp(op->node->op, "FusedGemm") != 0 ||
+           (op_want_type(op, 0, OP_TYPE(ENG_F32), err) &&
+            op_fused_read(op, &state->fused, err));
 }
 
 static bool set_product(const struct op_node *op, struct op_product *product,
@@ -154,7 +160,10 @@ static bool gemm_run(const struct op_node *op, const struct op_frame *frame,
                          op_in(op, frame, 1), y);
     if (state->alpha != 1)
         scale(y, op->out[0]->dtype, eng_tensor_count(op->out[0]), state->alpha);
-    return !op_has(op, 2) || state->beta == 0 || add_c_run(op, frame, err);
+    if (op_has(op, 2) && state->beta != 0 && !add_c_run(op, frame, err))
+        return false;
+    op_fused_run(&state->fused, y, eng_tensor_count(op->out[0]));
+    return true;
 }
 
 const struct op_impl op_gemm = {.name = "gemm",

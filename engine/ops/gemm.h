@@ -39,4 +39,8 @@ bool op_matmul_shape(const struct eng_tensor *left,
                      const struct eng_tensor *right, struct op_matmul *matmul,
                      struct eng_tensor *y, struct error *err);
 
+/* All products, of elements that op_product_run() takes. */
+void op_matmul_products(const struct op_matmul *matmul, enum eng_dtype dtype,
+                        const void *a, const void *b, void *y);
+
 #endif

@@ -125,28 +125,33 @@ static bool matmul_infer(struct op_node *op, struct error *err)
     return true;
 }
 
-static bool matmul_run(const struct op_node *op, const struct op_frame *frame,
-                       struct error *err)
+void op_matmul_products(const struct op_matmul *matmul, enum eng_dtype dtype,
+                        const void *a, const void *b, void *y)
 {
-    const struct op_matmul *state = op->state;
-    const struct op_walk *batch = &state->batch;
-    int64_t size = (int64_t)eng_dtype_size(op->out[0]->dtype);
-    const char *a = op_in(op, frame, 0), *b = op_in(op, frame, 1);
-    char *y = op_out(op, frame, 0);
+    const struct op_walk *batch = &matmul->batch;
+    int64_t size = (int64_t)eng_dtype_size(dtype);
     struct op_place at;
 
-    (void)err;
     for (bool more = op_walk_first(batch, &at); more;
          more = op_walk_next(batch, &at)) {
         for (int64_t i = 0; i < batch->inner; i++) {
             const int64_t *step = batch->inner_step;
 
-            (void)op_product_run(op->out[0]->dtype, &state->product,
-                                 a + (at.offset[0] + i * step[0]) * size,
-                                 b + (at.offset[1] + i * step[1]) * size,
-                                 y + (at.offset[2] + i * step[2]) * size);
+            (void)op_product_run(
+                dtype, &matmul->product,
+                (const char *)a + (at.offset[0] + i * step[0]) * size,
+                (const char *)b + (at.offset[1] + i * step[1]) * size,
+                (char *)y + (at.offset[2] + i * step[2]) * size);
         }
     }
+}
+
+static bool matmul_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    (void)err;
+    op_matmul_products(op->state, op->out[0]->dtype, op_in(op, frame, 0),
+                       op_in(op, frame, 1), op_out(op, frame, 0));
     return true;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Element-wise operators of one input: y = f(x)
  *
- *   Relu-14 Neg-13 Abs-13 Sqrt-13 Exp-13 Log-13 Tanh-13 Sigmoid-13 Erf-13
- *   Softplus-22 Ceil-13 Floor-13 Reciprocal-13 Sign-13 Round-22 Softsign-22
+ *   Relu-14 Neg-13 Abs-13 Sqrt-13 Exp-13 Log-13 Tanh-13 Sin-22 Cos-22
+ *   Sigmoid-13 Erf-13 Softplus-22 Ceil-13 Floor-13 Reciprocal-13 Sign-13 Round-22 Softsign-22
  *   HardSwish-22 Mish-22 (and older forms: other types only), Not-1
  *
  *   input   x   number [d0, ..., dn-1]; bool for Not
@@ -94,6 +94,8 @@ static const struct unary_kind kinds[] = {
     {"Sqrt", {FLOATS(sqrt)}},
     {"Exp", {FLOATS(exp)}},
     {"Log", {FLOATS(log)}},
+    {"Sin", {FLOATS(sin)}},
+    {"Cos", {FLOATS(cos)}},
     {"Tanh", {FLOATS(tanh)}},
     {"Sigmoid", {FLOATS(sigmoid)}},
     {"Erf", {FLOATS(erf)}},

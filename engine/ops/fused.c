@@ -1,0 +1,81 @@
+/*
+ * Fused: see fused.h.
+ */
+#include "fused.h"
+
+#include <math.h>
+
+enum { NONE, RELU, TANH, SIGMOID, LEAKY_RELU, CLIP, HARD_SIGMOID };
+
+static bool read_params(const struct op_node *op, struct op_fused *fused,
+                        struct error *err)
+{
+    const float *params = NULL;
+    size_t count = 0;
+
+    if (!op_attr_float(op, "activation_alpha", &fused->alpha, err) ||
+        !op_attr_float(op, "activation_beta", &fused->beta, err) ||
+        !op_attr_floats(op, "activation_params", &params, &count, err))
+        return false;
+    if (count > 2)
+        return fail(err, ERR_MODEL_INVALID, "%zu activation_params", count);
+    if (count > 0)
+        fused->alpha = params[0];
+    if (count > 1)
+        fused->beta = params[1];
+    return true;
+}
+
+bool op_fused_read(const struct op_node *op, struct op_fused *fused,
+                   struct error *err)
+{
+    static const char *const words[] = {
+        "",          "Relu", "Tanh",        "Sigmoid",
+        "LeakyRelu", "Clip", "HardSigmoid", NULL};
+
+    *fused = (struct op_fused){.kind = NONE};
+    if (!op_attr_word(op, "activation", words, &fused->kind, err))
+        return false;
+    if (fused->kind == LEAKY_RELU)
+        fused->alpha = 0.01F;
+    if (fused->kind == CLIP) {
+        fused->alpha = -INFINITY;
+        fused->beta = INFINITY;
+    }
+    if (fused->kind == HARD_SIGMOID) {
+        fused->alpha = 0.2F;
+        fused->beta = 0.5F;
+    }
+    return read_params(op, fused, err);
+}
+
+static float clamp(float x, float low, float high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static float activate(const struct op_fused *fused, float x)
+{
+    switch (fused->kind) {
+    case RELU:
+        return x < 0 ? 0 : x;
+    case TANH:
+        return tanhf(x);
+    case SIGMOID:
+        return 1 / (1 + expf(-x));
+    case LEAKY_RELU:
+        return x < 0 ? fused->alpha * x : x;
+    case CLIP:
+        return clamp(x, fused->alpha, fused->beta);
+    case HARD_SIGMOID:
+        return clamp(fused->alpha * x + fused->beta, 0, 1);
+    default:
+        return x;
+    }
+}
+
+void op_fused_run(const struct op_fused *fused, float *y, int64_t count)
+{
+    for (int64_t i = 0; fused->kind != NONE && i < count; i++)
+        y[i] = activate(fused, y[i]);
+}
