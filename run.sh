@@ -16,7 +16,7 @@ build=${SPECSERVE_BUILD:-build}
 
 setup_packages run
 SETUP_TARGETS=(--target specserve specserve-registry)
-setup_build "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo
+setup_build "$build" # optimised, unless the folder is configured otherwise
 
 state=$(mktemp -d)
 registry=
