@@ -370,13 +370,16 @@ static void check_path(struct check *check, const char *path)
     check_model(check, folder, path);
 }
 
-static int usage(void)
-{
-    (void)fputs("usage: specserve check MODEL.onnx|DIR... [--json] [--rtol R] "
-                "[--atol A]\n",
-                stderr);
-    return EXIT_USAGE;
-}
+static const char usage[] =
+    "usage: specserve check MODEL.onnx|DIR... [--json] [--rtol R] [--atol A]\n"
+    "\n"
+    "Loads models and runs the test_data_set_* folders beside them.\n"
+    "\n"
+    "  --json    one JSON object instead of a line per model\n"
+    "  --rtol R  relative difference that is allowed (0.001)\n"
+    "  --atol A  absolute difference that is allowed (1e-7)\n"
+    "\n"
+    "Exit code: 0 all pass, 1 some do not, 2 usage or no model.\n";
 
 static bool parse_double(const char *text, double *value)
 {
@@ -432,8 +435,14 @@ int command_check(int argc, char **argv)
     int paths = parse_options(&check, argc, argv);
     size_t bad;
 
-    if (paths < 1)
-        return usage();
+    if (argc == 1 && strcmp(argv[0], "--help") == 0) {
+        (void)fputs(usage, stdout);
+        return EXIT_OK;
+    }
+    if (paths < 1) {
+        (void)fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
     for (int i = 0; i < paths; i++)
         check_path(&check, argv[i]);
     print_totals(&check);
