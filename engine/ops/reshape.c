@@ -13,12 +13,13 @@
  *   output  y   the same bytes; costs nothing (OP_ALIAS)
  *   errors  ERR_MODEL_INVALID: element counts differ, two -1, axis outside, an
  *           axis to squeeze that is not 1
- *           ERR_MODEL_UNSUPPORTED: Dropout with training_mode
+ *           ERR_MODEL_UNSUPPORTED: Dropout with training_mode and a ratio
+ *           other than 0
  *   source  ONNX operator list
  */
 #include <string.h>
 
-#include "op.h"
+#include "cast.h"
 
 static bool set_shape(struct op_node *op, int rank, const int64_t *dims,
                       struct error *err)
@@ -169,14 +170,29 @@ static bool identity_infer(struct op_node *op, struct error *err)
     return true;
 }
 
+/* Training with a ratio of 0 drops nothing. */
+static bool drops(const struct op_node *op)
+{
+    const struct eng_tensor *ratio = op_has(op, 1) ? op->in[1] : NULL;
+    double value = 0.5;
+
+    if (ratio && (!ratio->data || eng_tensor_count(ratio) != 1 ||
+                  !eng_dtype_is_float(ratio->dtype)))
+        return true;
+    if (ratio)
+        op_cast_find(ratio->dtype, ENG_F64)(ratio->data, &value, 1);
+    return value != 0;
+}
+
 static bool dropout_infer(struct op_node *op, struct error *err)
 {
     const struct eng_tensor *mode = op_has(op, 2) ? op->in[2] : NULL;
 
     if (mode && (mode->dtype != ENG_BOOL || eng_tensor_count(mode) != 1))
         return fail(err, ERR_MODEL_INVALID, "training_mode is not one bool");
-    if (mode && (!mode->data || *(const uint8_t *)mode->data))
-        return fail(err, ERR_MODEL_UNSUPPORTED, "training_mode is set");
+    if (mode && (!mode->data || *(const uint8_t *)mode->data) && drops(op))
+        return fail(err, ERR_MODEL_UNSUPPORTED,
+                    "training_mode is set with a ratio other than 0");
     op_like(op->out[0], op->in[0]);
     if (op->out_count > 1) {
         op_like(op->out[1], op->in[0]);
@@ -220,7 +236,7 @@ const struct op_impl op_dropout = {.name = "dropout",
                                    .out_min = 1,
                                    .out_max = 2,
                                    .flags = OP_ALIAS,
-                                   .value_inputs = 4,
+                                   .value_inputs = 6,
                                    .infer = dropout_infer,
                                    .accepts = has_one_output,
                                    .run = op_copy_run};
@@ -230,6 +246,6 @@ const struct op_impl op_dropout_mask = {.name = "dropout.mask",
                                         .in_max = 3,
                                         .out_min = 1,
                                         .out_max = 2,
-                                        .value_inputs = 4,
+                                        .value_inputs = 6,
                                         .infer = dropout_infer,
                                         .run = dropout_run};

@@ -1,27 +1,33 @@
 /*
  * Resize, opset 19: x at other sizes, by nearest, linear or cubic interpolation
+ * Upsample, opset 9: the same, asymmetric and rounding down
  *
  *   input   x       float; nearest: any type [d0, ..., dn-1]
  *           roi     float [2n]; for tf_crop_and_resize only
  *           scales  float [n]   known while planning; one of the two
- *           sizes   int64 [n]   (opset 10: input 1 is scales)
+ *           sizes   int64 [n]   (opset 9, 10: input 1 is scales; below 9 they
+ *                               are an attribute)
  *   output  y       [floor(d0 * scale0), ...] or sizes
  *   attr    mode = nearest; coordinate_transformation_mode = half_pixel;
  *           nearest_mode = round_prefer_floor; cubic_coeff_a = -0.75;
- *           exclude_outside = 0; extrapolation_value = 0; axes = all
- *   errors  ERR_MODEL_INVALID: lengths differ, a scale that is not above 0
- *           ERR_MODEL_UNSUPPORTED: antialias, keep_aspect_ratio_policy other than
- *           stretch
+ *           exclude_outside = 0; extrapolation_value = 0; axes = all;
+ *           antialias = 0, 1 widens the kernel where x shrinks;
+ *           keep_aspect_ratio_policy = stretch, not_larger and not_smaller take
+ *           one scale for all axes
+ *   errors  ERR_MODEL_INVALID: lengths differ, a scale that is not above 0,
+ *           Upsample from opset 10 on
  *   source  ONNX operator list, Resize-19. Dimensions are independent: each has
- *           a table of four source places and weights per output place, and is
- *           done by itself
+ *           a table of source places and weights per output place, and is done
+ *           by itself
  */
 #include <math.h>
 #include <string.h>
 
 #include "op.h"
 
-enum { TAPS = 4 };
+/* Longest output dimension. */
+static const double size_max = INT32_MAX;
+
 enum mode { NEAREST, LINEAR, CUBIC };
 enum transform {
     HALF_PIXEL,
@@ -32,11 +38,12 @@ enum transform {
     TF_CROP
 };
 enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
+enum policy { STRETCH, NOT_LARGER, NOT_SMALLER };
 
 struct tap {
-    int64_t at[TAPS];   /* source places, inside the dimension */
-    float weight[TAPS]; /* 0 beyond the taps that count */
-    bool outside;       /* the value is extrapolation_value */
+    int64_t *at;   /* [span] source places, inside the dimension */
+    float *weight; /* [span] */
+    bool outside;  /* the value is extrapolation_value */
 };
 
 struct axis {
@@ -44,12 +51,13 @@ struct axis {
     float scale;
     float roi_start, roi_end;
     struct tap *taps; /* [out]; NULL = the dimension stays as it is */
+    int64_t span;     /* places of a tap */
 };
 
 struct resize_state {
-    int mode, transform, rounding;
+    int mode, transform, rounding, policy;
     float cubic, extrapolation;
-    bool exclude_outside;
+    bool exclude_outside, antialias;
     struct axis axes[ENG_RANK_MAX];
     size_t half; /* bytes of one of the two intermediate tensors */
 };
@@ -64,9 +72,8 @@ static bool read_attrs(const struct op_node *op, struct resize_state *state,
         NULL};
     static const char *const roundings[] = {
         "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
-    static const char *const policies[] = {"stretch", NULL};
-    bool antialias = false;
-    int policy = 0;
+    static const char *const policies[] = {"stretch", "not_larger",
+                                           "not_smaller", NULL};
 
     state->cubic = -0.75F;
     if (op->node->version < 11) { /* Resize-10 says only how, not where */
@@ -77,15 +84,13 @@ static bool read_attrs(const struct op_node *op, struct resize_state *state,
            op_attr_word(op, "coordinate_transformation_mode", transforms,
                         &state->transform, err) &&
            op_attr_word(op, "nearest_mode", roundings, &state->rounding, err) &&
-           op_attr_word(op, "keep_aspect_ratio_policy", policies, &policy,
-                        err) &&
+           op_attr_word(op, "keep_aspect_ratio_policy", policies,
+                        &state->policy, err) &&
            op_attr_float(op, "cubic_coeff_a", &state->cubic, err) &&
            op_attr_float(op, "extrapolation_value", &state->extrapolation,
                          err) &&
            op_attr_bool(op, "exclude_outside", &state->exclude_outside, err) &&
-           op_attr_bool(op, "antialias", &antialias, err) &&
-           (!antialias ||
-            fail(err, ERR_MODEL_UNSUPPORTED, "antialias is not supported"));
+           op_attr_bool(op, "antialias", &state->antialias, err);
 }
 
 /* Known float elements of input i; 0 if it is left out or empty. */
@@ -112,7 +117,7 @@ static bool scale_axis(struct axis *axis, float scale, struct error *err)
 {
     double out = floor((double)axis->in * (double)scale);
 
-    if (!(scale > 0) || !(out <= 2147483647.0))
+    if (!(scale > 0) || !(out <= size_max))
         return fail(err, ERR_MODEL_INVALID, "scale %g of a dimension of %lld",
                     (double)scale, (long long)axis->in);
     axis->scale = scale;
@@ -127,6 +132,35 @@ static bool size_axis(struct axis *axis, int64_t size, struct error *err)
                     (long long)size, (long long)axis->in);
     axis->out = size;
     axis->scale = axis->in ? (float)size / (float)axis->in : 1;
+    return true;
+}
+
+/* One scale for all `count` axes, so that none (or each) gets larger than its
+ * size; a half rounds up. */
+static bool keep_ratio(struct resize_state *state, const int64_t *axes,
+                       size_t count, struct error *err)
+{
+    bool smallest = state->policy == NOT_LARGER;
+    float scale = count ? state->axes[axes[0]].scale : 1;
+
+    for (size_t i = 1; i < count; i++) {
+        float other = state->axes[axes[i]].scale;
+
+        if (smallest ? other < scale : other > scale)
+            scale = other;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct axis *axis = &state->axes[axes[i]];
+
+        double out = floor((double)scale * (double)axis->in + 0.5);
+
+        if (!(out <= size_max))
+            return fail(err, ERR_MODEL_INVALID,
+                        "scale %g of a dimension of %lld", (double)scale,
+                        (long long)axis->in);
+        axis->scale = scale;
+        axis->out = (int64_t)out;
+    }
     return true;
 }
 
@@ -148,16 +182,30 @@ static bool read_axes(const struct op_node *op, int64_t axes[ENG_RANK_MAX],
     return true;
 }
 
+static bool read_scales(const struct op_node *op, size_t want,
+                        const float **scales, struct error *err)
+{
+    size_t count = 0;
+
+    if (op->node->version >= 9)
+        return known_floats(op, op->node->version < 11 ? 1 : 2, want, scales,
+                            err);
+    *scales = NULL;
+    if (!op_attr_floats(op, "scales", scales, &count, err))
+        return false;
+    return count == want || fail(err, ERR_MODEL_INVALID,
+                                 "%zu scales, expected %zu", count, want);
+}
+
 static bool read_sizes(const struct op_node *op, struct resize_state *state,
                        struct error *err)
 {
-    size_t scales_at = op->node->version < 11 ? 1 : 2;
     int64_t axes[ENG_RANK_MAX] = {0}, sizes[ENG_RANK_MAX] = {0};
     const float *scales, *roi = NULL;
     size_t count, size_count = 0;
 
     if (!read_axes(op, axes, &count, err) ||
-        !known_floats(op, scales_at, count, &scales, err) ||
+        !read_scales(op, count, &scales, err) ||
         (state->transform == TF_CROP &&
          !known_floats(op, 1, 2 * count, &roi, err)))
         return false;
@@ -175,7 +223,8 @@ static bool read_sizes(const struct op_node *op, struct resize_state *state,
         axis->roi_start = roi ? roi[i] : 0;
         axis->roi_end = roi ? roi[count + i] : 1;
     }
-    return true;
+    return scales || state->policy == STRETCH ||
+           keep_ratio(state, axes, count, err);
 }
 
 /* Where output place `at` lies in the source. */
@@ -223,35 +272,44 @@ static int64_t inside(int64_t at, int64_t size)
     return at < 0 ? 0 : at >= size ? size - 1 : at;
 }
 
-/* Keys' cubic convolution: weights of the places -1, 0, 1, 2 around x. */
-static void cubic_weights(float a, float t, float weight[TAPS])
+/* Weight of a place at distance d: linear, or Keys' cubic convolution. */
+static float kernel(const struct resize_state *state, float d)
 {
-    for (int i = 0; i < TAPS; i++) {
-        float d = fabsf(t - (float)(i - 1));
+    float a = state->cubic;
 
-        if (d <= 1)
-            weight[i] = ((a + 2) * d - (a + 3)) * d * d + 1;
-        else
-            weight[i] = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-    }
+    if (state->mode == LINEAR)
+        return d < 1 ? 1 - d : 0;
+    if (d <= 1)
+        return ((a + 2) * d - (a + 3)) * d * d + 1;
+    return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
 }
 
-static void cubic_tap(const struct resize_state *state, const struct axis *axis,
+/* How far the kernel is squeezed: it must reach over what x shrinks to. */
+static float kernel_scale(const struct resize_state *state,
+                          const struct axis *axis)
+{
+    return state->antialias && axis->scale < 1 ? axis->scale : 1;
+}
+
+/* The places around x, as many before as behind. */
+static void mixed_tap(const struct resize_state *state, const struct axis *axis,
                       float x, struct tap *tap)
 {
-    int64_t base = (int64_t)floorf(x);
-    float sum = 0;
+    bool norms = state->exclude_outside || state->antialias;
+    int64_t base = (int64_t)floorf(x), first = 1 - axis->span / 2;
+    float scale = kernel_scale(state, axis), sum = 0;
 
-    cubic_weights(state->cubic, x - (float)base, tap->weight);
-    for (int i = 0; i < TAPS; i++) {
-        int64_t at = base - 1 + i;
+    for (int64_t i = 0; i < axis->span; i++) {
+        int64_t at = base + first + i;
+        float d = fabsf((float)(first + i) - (x - (float)base));
 
         tap->at[i] = inside(at, axis->in);
+        tap->weight[i] = kernel(state, d * scale);
         if (state->exclude_outside && at != tap->at[i])
             tap->weight[i] = 0;
         sum += tap->weight[i];
     }
-    for (int i = 0; state->exclude_outside && sum != 0 && i < TAPS; i++)
+    for (int64_t i = 0; norms && sum != 0 && i < axis->span; i++)
         tap->weight[i] /= sum;
 }
 
@@ -263,21 +321,46 @@ static void make_tap(const struct resize_state *state, const struct axis *axis,
     /* A region far outside, or NaN, must not overflow the conversion below. */
     if (!(fabsf(x) < 1e9F))
         x = x > 0 ? 1e9F : -1e9F;
-    *tap = (struct tap){.weight = {1}};
     tap->outside =
         state->transform == TF_CROP && (x < 0 || x > (float)(axis->in - 1));
-    if (state->mode == NEAREST) {
+    if (state->mode == NEAREST)
         tap->at[0] = inside(nearest_place(state->rounding, x), axis->in);
-    } else if (state->mode == LINEAR) {
-        int64_t base = (int64_t)floorf(x);
+    else
+        mixed_tap(state, axis, x, tap);
+}
 
-        tap->at[0] = inside(base, axis->in);
-        tap->at[1] = inside(base + 1, axis->in);
-        tap->weight[1] = x - (float)base;
-        tap->weight[0] = 1 - tap->weight[1];
-    } else {
-        cubic_tap(state, axis, x, tap);
+static int64_t span_of(const struct resize_state *state,
+                       const struct axis *axis)
+{
+    double reach = state->mode == LINEAR ? 1 : 2;
+
+    if (state->mode == NEAREST)
+        return 1;
+    return 2 * (int64_t)ceil(reach / (double)kernel_scale(state, axis));
+}
+
+/* A place lies in at most `in` others' reach: out * span stays below a few
+ * times in + out, however small the scale is. */
+static bool alloc_taps(struct op_node *op, struct axis *axis, struct error *err)
+{
+    size_t out = (size_t)axis->out, span, all;
+    int64_t *at;
+    float *weight;
+
+    axis->span = span_of(op->state, axis);
+    span = (size_t)axis->span;
+    axis->taps = op_alloc(op, out * sizeof *axis->taps, err);
+    if (__builtin_mul_overflow(out, span, &all) || all > SIZE_MAX / 64)
+        return fail(err, ERR_MODEL_INVALID, "a kernel of %zu places", span);
+    at = op_alloc(op, all * sizeof *at, err);
+    weight = op_alloc(op, all * sizeof *weight, err);
+    if (!axis->taps || !at || !weight)
+        return false;
+    for (size_t i = 0; i < out; i++) {
+        axis->taps[i].at = at + i * span;
+        axis->taps[i].weight = weight + i * span;
     }
+    return true;
 }
 
 static bool make_taps(struct op_node *op, struct axis *axis, struct error *err)
@@ -287,10 +370,11 @@ static bool make_taps(struct op_node *op, struct axis *axis, struct error *err)
     if (axis->out == axis->in && axis->scale == 1 &&
         state->transform != TF_CROP)
         return true;
-    axis->taps = op_alloc(op, (size_t)axis->out * sizeof *axis->taps, err);
-    for (int64_t i = 0; axis->taps && axis->in && i < axis->out; i++)
+    if (!alloc_taps(op, axis, err))
+        return false;
+    for (int64_t i = 0; axis->in && i < axis->out; i++)
         make_tap(state, axis, i, &axis->taps[i]);
-    return axis->taps != NULL;
+    return true;
 }
 
 static bool resize_infer(struct op_node *op, struct error *err)
@@ -301,6 +385,8 @@ static bool resize_infer(struct op_node *op, struct error *err)
     op->state = state;
     if (!state || !read_attrs(op, state, err))
         return false;
+    if (strcmp(op->node->op, "Upsample") == 0 && op->node->version > 9)
+        return fail(err, ERR_MODEL_INVALID, "opset 10 took Upsample away");
     if (state->mode != NEAREST && !op_want_type(op, 0, OP_TYPE(ENG_F32), err))
         return false;
     for (int i = 0; i < x->rank; i++)
@@ -311,11 +397,6 @@ static bool resize_infer(struct op_node *op, struct error *err)
     op_like(op->out[0], x);
     for (int i = 0; i < x->rank; i++)
         op->out[0]->dims[i] = state->axes[i].out;
-    for (int i = 0; i < x->rank; i++) {
-        if (eng_tensor_size(op->out[0]) < SIZE_MAX / 2 &&
-            !make_taps(op, &state->axes[i], err))
-            return false;
-    }
     return true;
 }
 
@@ -325,6 +406,8 @@ static bool resize_prepare(struct op_node *op, struct error *err)
     struct resize_state *state = op->state;
     struct eng_tensor step = *op->in[0];
 
+    if (!eng_tensor_count(op->out[0]))
+        return true;
     for (int i = 0; i < step.rank; i++) {
         size_t size;
 
@@ -334,24 +417,11 @@ static bool resize_prepare(struct op_node *op, struct error *err)
             return fail(err, ERR_MODEL_INVALID, "the output is too large");
         if (size > state->half)
             state->half = size;
+        if (!make_taps(op, &state->axes[i], err))
+            return false;
     }
     op->scratch_bytes = 2 * state->half;
     return true;
-}
-
-/* One row of `inner` elements from the rows its taps name. */
-static void mix_rows(const struct resize_state *state, const struct tap *tap,
-                     const float *x, float *y, int64_t inner)
-{
-    for (int64_t i = 0; i < inner; i++) {
-        float sum = 0;
-
-        for (int t = 0; t < TAPS; t++) {
-            if (tap->weight[t] != 0)
-                sum += tap->weight[t] * x[tap->at[t] * inner + i];
-        }
-        y[i] = tap->outside ? state->extrapolation : sum;
-    }
 }
 
 struct resize_step {
@@ -360,6 +430,21 @@ struct resize_step {
     int64_t outer, inner;
     size_t size; /* bytes of an element */
 };
+
+/* One row of `inner` elements from the rows its taps name. */
+static void mix_rows(const struct resize_step *step, const struct tap *tap,
+                     const float *x, float *y)
+{
+    for (int64_t i = 0; i < step->inner; i++) {
+        float sum = 0;
+
+        for (int64_t t = 0; t < step->axis->span; t++) {
+            if (tap->weight[t] != 0)
+                sum += tap->weight[t] * x[tap->at[t] * step->inner + i];
+        }
+        y[i] = tap->outside ? step->state->extrapolation : sum;
+    }
+}
 
 static void resize_axis(const struct resize_step *step, const char *x, char *y)
 {
@@ -374,8 +459,8 @@ static void resize_axis(const struct resize_step *step, const char *x, char *y)
             const struct tap *tap = &axis->taps[i];
 
             if (mixes || (tap->outside && step->size == sizeof(float)))
-                mix_rows(step->state, tap, (const float *)(const void *)plane,
-                         (float *)(void *)y, step->inner);
+                mix_rows(step, tap, (const float *)(const void *)plane,
+                         (float *)(void *)y);
             else
                 memcpy(y, plane + (size_t)tap->at[0] * row, row);
         }
