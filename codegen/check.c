@@ -1,3 +1,7 @@
+/*
+ * Check: first gives every part its spellings, then looks for what no output
+ * could carry: names that clash, things named and not there.
+ */
 #include "check.h"
 
 #include <string.h>

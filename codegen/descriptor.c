@@ -1,3 +1,6 @@
+/*
+ * Descriptor: runs protoc on one file and walks what it wrote.
+ */
 #include "descriptor.h"
 
 #include <limits.h>

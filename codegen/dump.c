@@ -1,3 +1,6 @@
+/*
+ * Dump: one function per part of the IR, in the order of ir.h.
+ */
 #include "dump.h"
 
 #include "json.h"

@@ -1,3 +1,6 @@
+/*
+ * IR: memory, faults and finding things by name.
+ */
 #include "ir.h"
 
 #include <stdarg.h>

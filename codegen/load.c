@@ -1,3 +1,6 @@
+/*
+ * Load: which loader takes which file of api/, and what loaders share.
+ */
 #include "load.h"
 
 #include <dirent.h>

@@ -1,3 +1,6 @@
+/*
+ * Names: see names.h.
+ */
 #include "names.h"
 
 #include <ctype.h>

@@ -1,3 +1,7 @@
+/*
+ * Out: buffers that become files, text as comments and literals want it, and
+ * running other programs.
+ */
 #include "out.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/*
+ * Schema: see schema.h.
+ */
 #include "schema.h"
 
 #include <math.h>

@@ -1,3 +1,6 @@
+/*
+ * Wire: see wire.h.
+ */
 #include "wire.h"
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
