@@ -5,7 +5,8 @@
  *           like  CastLike only: any type; its elements are not read
  *   output  y     shape of x
  *   attr    to    Cast only, int, required: the type's ONNX number
- *   errors  ERR_MODEL_UNSUPPORTED: to or from string, 8-bit float, below 8 bit
+ *   errors  ERR_MODEL_UNSUPPORTED: to or from 8-bit float, below 8 bit
+ *           strings: see cast_string.c
  *   source  ONNX operator list, Cast-13: floats are cut towards zero
  *   check   a float outside the integer's range saturates at int64 and then
  *           keeps the low bits, NaN gives 0; ONNX leaves both undefined
@@ -145,16 +146,20 @@ op_cast_fn op_cast_find(enum eng_dtype from, enum eng_dtype to)
 static bool cast_to(struct op_node *op, int64_t to, struct error *err)
 {
     enum eng_dtype from = op->in[0]->dtype;
+    bool is_text = from == ENG_STRING || to == ENG_STRING;
+    int64_t number = to == ENG_STRING ? (int64_t)from : to;
 
     if (to <= 0)
         return fail(err, ERR_MODEL_INVALID, "attribute 'to' is %lld",
                     (long long)to);
-    if (to >= TYPE_SLOTS || (to != from && !casts[from][to]))
+    /* A number that is read or printed goes by way of int64 or double. */
+    if (to >= TYPE_SLOTS ||
+        (to != from && !casts[is_text ? ENG_I64 : from][number]))
         return fail(err, ERR_MODEL_UNSUPPORTED, "from %s to type %lld",
                     eng_dtype_name(from), (long long)to);
     op_like(op->out[0], op->in[0]);
     op->out[0]->dtype = (enum eng_dtype)to;
-    return true;
+    return !is_text || to == from || op_cast_string_infer(op, err);
 }
 
 static bool cast_infer(struct op_node *op, struct error *err)

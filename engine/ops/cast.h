@@ -15,4 +15,10 @@ typedef void (*op_cast_fn)(const void *x, void *y, int64_t count);
 /* The conversion, or NULL (to or from string). */
 op_cast_fn op_cast_find(enum eng_dtype from, enum eng_dtype to);
 
+/*
+ * The rest of infer for a Cast from or to string; the output is set. Known
+ * numbers become known strings.
+ */
+bool op_cast_string_infer(struct op_node *op, struct error *err);
+
 #endif
