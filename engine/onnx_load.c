@@ -110,10 +110,10 @@ static bool load_header(struct onnx_loader *loader, struct wire_span file,
     struct Onnx__ModelProto *model = NULL;
     bool ok = false;
 
-    wire_cut(file, GRAPH_FIELD, &rest, &cut);
-    if (buf_ok(&rest) && buf_ok(&cut))
-        model = onnx__model_proto__unpack(NULL, rest.size,
-                                          (const uint8_t *)rest.data);
+    if (!wire_cut(file, GRAPH_FIELD, &rest, &cut, err))
+        goto out;
+    model =
+        onnx__model_proto__unpack(NULL, rest.size, (const uint8_t *)rest.data);
     if (!model) {
         fail(err, ERR_MODEL_INVALID, "not an ONNX model: no valid header");
         goto out;
@@ -143,16 +143,18 @@ static bool load_body(struct onnx_loader *loader, struct wire_span bytes,
     struct Onnx__GraphProto *proto = NULL;
     bool ok = false;
 
-    wire_cut(bytes, WEIGHT_FIELD, &rest, &weights);
-    if (buf_ok(&rest) && buf_ok(&weights))
-        proto = onnx__graph_proto__unpack(NULL, rest.size,
-                                          (const uint8_t *)rest.data);
-    if (proto)
-        ok = onnx_load_graph(loader, proto,
-                             (const struct wire_span *)(void *)weights.data,
-                             weights.size / sizeof(struct wire_span), err);
-    else
+    if (!wire_cut(bytes, WEIGHT_FIELD, &rest, &weights, err))
+        goto out;
+    proto =
+        onnx__graph_proto__unpack(NULL, rest.size, (const uint8_t *)rest.data);
+    if (!proto) {
         fail(err, ERR_MODEL_INVALID, "not an ONNX model: no valid graph");
+        goto out;
+    }
+    ok = onnx_load_graph(loader, proto,
+                         (const struct wire_span *)(void *)weights.data,
+                         weights.size / sizeof(struct wire_span), err);
+out:
     if (proto)
         onnx__graph_proto__free_unpacked(proto, NULL);
     buf_release(&rest);

@@ -436,16 +436,17 @@ static struct Onnx__TensorProto *unpack_tensor(struct wire_span span,
     struct buf rest = {0}, cut = {0};
     struct Onnx__TensorProto *proto = NULL;
 
-    wire_cut(span, RAW_DATA, &rest, &cut);
+    if (!wire_cut(span, RAW_DATA, &rest, &cut, err))
+        goto out;
     *has_raw = cut.size > 0;
     /* As protobuf has it, the last one counts. */
     if (*has_raw)
         memcpy(raw, cut.data + cut.size - sizeof *raw, sizeof *raw);
-    if (buf_ok(&rest) && buf_ok(&cut))
-        proto = onnx__tensor_proto__unpack(NULL, rest.size,
-                                           (const uint8_t *)rest.data);
+    proto =
+        onnx__tensor_proto__unpack(NULL, rest.size, (const uint8_t *)rest.data);
     if (!proto)
         fail(err, ERR_MODEL_INVALID, "a tensor cannot be parsed");
+out:
     buf_release(&rest);
     buf_release(&cut);
     return proto;
@@ -456,7 +457,7 @@ bool onnx_load_tensor_bytes(struct wire_span span, int folder,
                             const char **name, struct error *err)
 {
     struct wire_span raw = {NULL, 0};
-    bool has_raw, ok;
+    bool has_raw = false, ok;
     struct Onnx__TensorProto *proto = unpack_tensor(span, &raw, &has_raw, err);
     struct onnx_tensor_source source = {proto, has_raw ? &raw : NULL, folder,
                                         ""};

@@ -251,8 +251,8 @@ bool wire_check(struct wire_span span, const ProtobufCMessageDescriptor *kind,
     return true;
 }
 
-void wire_cut(struct wire_span span, uint32_t number, struct buf *rest,
-              struct buf *cut)
+bool wire_cut(struct wire_span span, uint32_t number, struct buf *rest,
+              struct buf *cut, struct error *err)
 {
     const uint8_t *at = span.bytes, *end = span.bytes + span.size;
 
@@ -261,10 +261,12 @@ void wire_cut(struct wire_span span, uint32_t number, struct buf *rest,
         struct wire_field field;
 
         if (read_field(&at, end, &field))
-            return; /* cannot be: the bytes were checked */
+            break; /* cannot be: the bytes were checked */
         if (field.number == number && field.type == WIRE_BYTES)
             buf_append(cut, &field.value, sizeof field.value);
         else
             buf_append(rest, start, (size_t)(at - start));
     }
+    return (buf_ok(rest) && buf_ok(cut)) ||
+           fail(err, ERR_OUT_OF_MEMORY, "no memory to read the model");
 }

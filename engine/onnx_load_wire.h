@@ -40,9 +40,10 @@ bool wire_check(struct wire_span span, const ProtobufCMessageDescriptor *kind,
 /*
  * Takes every length-delimited field `number` out of a checked message: their
  * contents are appended to `cut` as struct wire_span, all other fields to
- * `rest` as they are. A failed allocation shows in the bufs.
+ * `rest` as they are. The caller releases both, whatever comes out.
+ * ERR_OUT_OF_MEMORY.
  */
-void wire_cut(struct wire_span span, uint32_t number, struct buf *rest,
-              struct buf *cut);
+bool wire_cut(struct wire_span span, uint32_t number, struct buf *rest,
+              struct buf *cut, struct error *err);
 
 #endif

@@ -286,6 +286,8 @@ static bool load_merges(struct loader *load, struct error *err)
         tok->merges[i].left = -1;
     for (size_t i = 0; ok && i < count; i++)
         ok = load_merge(load, i, json_array_get(list, i), buffers, err);
+    if (!buf_ok(&buffers[0]) || !buf_ok(&buffers[1]))
+        ok = no_memory(err); /* then the merge was not to blame */
     buf_release(&buffers[0]);
     buf_release(&buffers[1]);
     return ok;

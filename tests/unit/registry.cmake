@@ -7,9 +7,7 @@ unit_test(registry SOURCES unit/test_registry.c unit/registry_bench.c
           LIBS registry)
 unit_test(registry_life SOURCES unit/test_registry_life.c unit/registry_bench.c
           LIBS registry)
-unit_test(registry_memory SOURCES unit/test_registry_memory.c LIBS registry)
-target_link_options(test_registry_memory PRIVATE
-  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+scarce_test(registry_memory SOURCES unit/test_registry_memory.c LIBS registry)
 
 # How instances and clients talk to it.
 unit_test(registry_client SOURCES unit/test_registry_client.c

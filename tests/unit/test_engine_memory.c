@@ -1,50 +1,11 @@
 /*
  * Engine and memory: each allocation fails in turn, and a warm run allocates
- * nothing. The linker sends the allocators of our code through here
- * (--wrap); those inside shared libraries stay as they are.
+ * nothing.
  */
-#include <stdbool.h>
-#include <stdlib.h>
-
-#include "engine.h"
 #include "unit.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-static size_t allocations; /* since the counter was set to 0 */
-static size_t fail_at;     /* 0 = never */
-
-static bool may_allocate(void)
-{
-    return ++allocations != fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return may_allocate() ? __real_realloc(old, size) : NULL;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return may_allocate() ? __real_aligned_alloc(alignment, size) : NULL;
-}
+#include "engine.h"
+#include "scarce.h"
 
 static const char *const models[] = {
     "tests/data/models/torch_mlp/model.onnx",
@@ -92,13 +53,11 @@ static void test_every_allocation_may_fail(void **state)
         bool ok = false;
 
         for (size_t i = 1; !ok; i++) {
-            allocations = 0;
-            fail_at = i;
+            scarce_begin(i);
             ok = load_and_run(models[m]);
             /* done when a whole pass needed fewer allocations than i */
-            ok = ok && allocations < i;
+            ok = scarce_end() < i && ok;
         }
-        fail_at = 0;
     }
 }
 
@@ -112,9 +71,9 @@ static void test_a_warm_run_allocates_nothing(void **state)
         struct eng_tensor in = zeros(model), out[2];
 
         assert_true(eng_run_execute(run, &in, out, NULL, &err));
-        allocations = 0;
+        scarce_begin(0);
         assert_true(eng_run_execute(run, &in, out, NULL, &err));
-        assert_int_equal(allocations, 0);
+        assert_int_equal(scarce_end(), 0);
         eng_run_free(run);
         eng_model_put(model);
     }
