@@ -112,6 +112,10 @@ bool op_heads_read(const struct eng_tensor *tensor, int64_t heads,
     char text[ENG_SHAPE_TEXT];
 
     *stack = (struct op_heads){.dtype = tensor->dtype};
+    for (int i = 0; i < tensor->rank; i++) {
+        if (tensor->dims[i] > INT32_MAX)
+            return fail(err, ERR_MODEL_INVALID, "dimension %d is too large", i);
+    }
     if (tensor->rank == 4) {
         stack->heads = tensor->dims[1];
         stack->rows = tensor->dims[2];
@@ -126,7 +130,10 @@ bool op_heads_read(const struct eng_tensor *tensor, int64_t heads,
         return fail(err, ERR_MODEL_INVALID, "shape %.60s for %lld heads",
                     eng_shape_text(tensor, text), (long long)heads);
     }
-    stack->batch = stack->heads * stack->rows * stack->size;
+    /* Empty tensors may have dimensions of any size beside the 0. */
+    if (__builtin_mul_overflow(stack->heads * stack->size, stack->rows,
+                               &stack->batch))
+        return fail(err, ERR_MODEL_INVALID, "the heads are too large");
     return true;
 }
 

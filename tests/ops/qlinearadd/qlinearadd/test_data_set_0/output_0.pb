@@ -1,0 +1,1 @@
+BCJ<oCE€“{Ee"~.–Z{˜[4Mt~©gsM†h·Wª‡hx;_¨“@¦$KÁUkF†{k8e-IPN
