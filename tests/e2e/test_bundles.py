@@ -115,10 +115,10 @@ class Limits(harness.Case):
     """A slow model, so that calls meet each other."""
 
     def serve(self, serving):
-        bundle = bundles.steered(self.folder.name, timeout_s=20)
+        bundle = bundles.steered(self.folder.name, timeout_s=5)
         spec = bundle / "steered.modelspec.yaml"
         spec.write_text(spec.read_text().replace(
-            "timeoutSeconds: 20", f"timeoutSeconds: 20, {serving}"))
+            "timeoutSeconds: 5", f"timeoutSeconds: 5, {serving}"))
         return self.start(harness.Server, "--threads", "4", bundle=bundle)
 
     def test_calls_in_flight_are_as_many_as_declared(self):
