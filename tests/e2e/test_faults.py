@@ -123,6 +123,10 @@ class Faults(harness.Case):
         _, metrics = harness.rest_json(self.server.port, "GET", "/metrics")
         return metrics["requests_running"] == 1
 
+    def one_waits(self):
+        _, metrics = harness.rest_json(self.server.port, "GET", "/metrics")
+        return metrics["requests_waiting"] == 1
+
     def test_callers_that_leave_stop_their_work(self):
         """G12 and H47: the only worker is free again long before the limit."""
         self.serve("--threads", "1", timeout_s=60)
@@ -157,7 +161,7 @@ class Faults(harness.Case):
         harness.wait_until(self.server.ready, 60, "ready")
 
     def test_h2_not_ready_while_it_drains(self):
-        self.serve(timeout_s=3)
+        self.serve(timeout_s=int(4 * harness.PATIENCE))
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             running = pool.submit(self.post, bundles.SLOW)
             harness.wait_until(self.one_runs, 10, "the worker is busy")
@@ -166,6 +170,21 @@ class Faults(harness.Case):
             self.predict_says_not_ready()
             status, answer = running.result()  # it was accepted: it is answered
         self.assertIn((status, answer.get("error_code")), ENDS, answer)
+        self.assertEqual(self.server.stop(), 0)
+
+    def test_work_that_waits_when_the_drain_begins_is_done(self):
+        """Its turn comes when the one before it is given up by its caller."""
+        self.serve("--threads", "1", timeout_s=60)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            running = pool.submit(self.grpc.call, SERVICE, "Predict",
+                                  question(bundles.SLOW), 1 * harness.PATIENCE)
+            harness.wait_until(self.one_runs, 10, "the worker is busy")
+            waiting = pool.submit(self.post, [4])
+            harness.wait_until(self.one_waits, 10, "one waits")
+            self.server.process.send_signal(signal.SIGTERM)
+            self.health_says("draining")
+            self.assertEqual(waiting.result()[0], 200)
+            running.result()
         self.assertEqual(self.server.stop(), 0)
 
     def test_work_that_outlasts_the_drain_is_told_that_the_server_stops(self):
