@@ -189,6 +189,9 @@ bool app_load(struct srv_app *app, struct error *err)
 
 void app_drain(struct srv_app *app)
 {
+    if (app->state == APP_DRAINING)
+        return;
+    app->drained_ns = app->state == APP_READY ? clock_now_ns() : 0;
     app->state = APP_DRAINING;
 }
 
@@ -215,6 +218,16 @@ bool app_is_ready(const struct srv_app *app, struct error *err)
                     app->blocked_by);
     return fail(err, ERR_NOT_READY, "the service is %s",
                 state == APP_STARTING ? "starting" : "draining");
+}
+
+bool app_takes(const struct srv_app *app, const struct srv_call *call,
+               struct error *err)
+{
+    if (app->state == APP_READY)
+        return true;
+    if (app->state == APP_DRAINING && call->started_ns < app->drained_ns)
+        return true;
+    return app_is_ready(app, err);
 }
 
 struct pipeline_worker *app_worker_get(struct srv_app *app)

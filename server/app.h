@@ -44,6 +44,8 @@ struct srv_app {
 
     atomic_int state;     /* enum app_state */
     char blocked_by[240]; /* written before the state becomes APP_BLOCKED */
+    /* until when it was ready, 0 = never; written before APP_DRAINING */
+    uint64_t drained_ns;
 
     pthread_mutex_t workers_mu;
     struct pipeline_worker **workers; /* idle ones; under workers_mu */
@@ -69,7 +71,7 @@ void app_close(struct srv_app *app);
  */
 bool app_load(struct srv_app *app, struct error *err);
 
-/* /health says "draining" from now on. */
+/* /health says "draining" from now on; what has come before is still done. */
 void app_drain(struct srv_app *app);
 
 /* "ok", "starting", "draining" or "blocked". */
@@ -77,6 +79,11 @@ const char *app_state_name(const struct srv_app *app);
 
 /* False and ERR_NOT_READY with the reason unless the state is APP_READY. */
 bool app_is_ready(const struct srv_app *app, struct error *err);
+
+/* The same, but a call that came while it was ready is taken, even if it had to
+ * wait until the state was APP_DRAINING. */
+bool app_takes(const struct srv_app *app, const struct srv_call *call,
+               struct error *err);
 
 /* An idle pipeline worker; never NULL while no more calls run than `workers`
  * of app_open(). Give it back with app_worker_put(). */

@@ -202,7 +202,7 @@ bool handle_predict(struct srv_call *call,
     const struct srv_app *app = call->app;
     struct pipeline_output out = {0};
 
-    if (!app_is_ready(app, err)) {
+    if (!app_takes(app, call, err)) {
         call->retry_after_s = RETRY_AFTER_S;
         return false;
     }
