@@ -1,14 +1,15 @@
 /*
- * bench_engine: median milliseconds of a model in process, one thread.
+ * bench_engine: milliseconds of a model in process.
  *
- *   bench_engine MODEL.onnx TEST_DATA_SET|LENGTH [SECONDS]
+ *   bench_engine MODEL.onnx TEST_DATA_SET|LENGTH [SECONDS [THREADS [DUMP]]]
  *
  * The inputs are those of a test_data_set_N folder, or made up: the first open
- * dimension is 1, the others are LENGTH. Prints the median, the 95th percentile
- * and the number of runs.
+ * dimension is 1, the others are LENGTH. Prints one JSON object. DUMP is a
+ * folder that receives the elements of each output, output_N.bin.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "arena.h"
 #include "clock.h"
@@ -69,18 +70,64 @@ static bool make_inputs(const struct eng_model *model, int64_t length,
     return true;
 }
 
-static bool measure(struct eng_run *run, const struct eng_tensor *inputs,
-                    double seconds, struct error *err)
+static bool dump(const struct eng_tensor *outputs, size_t count,
+                 const char *folder, struct error *err)
 {
-    static uint64_t times[RUNS_MAX];
-    struct eng_tensor outputs[INPUTS_MAX];
-    uint64_t start = clock_now_ns(), limit = (uint64_t)(seconds * 1e9);
-    size_t runs = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = eng_tensor_size(&outputs[i]);
+        char path[4096];
+        FILE *file;
 
-    for (int i = 0; i < 20; i++) {
+        (void)snprintf(path, sizeof path, "%s/output_%zu.bin", folder, i);
+        file = fopen(path, "wb");
+        if (!file)
+            return fail(err, ERR_FILE_MISSING, "cannot write '%s'", path);
+        (void)fwrite(outputs[i].data, 1, size, file);
+        (void)fclose(file);
+    }
+    return true;
+}
+
+/* Runs for a tenth of the time, at least twice, before any run counts. */
+static bool warm_up(struct eng_run *run, const struct eng_tensor *inputs,
+                    struct eng_tensor *outputs, uint64_t limit,
+                    struct error *err)
+{
+    uint64_t start = clock_now_ns();
+
+    for (int i = 0; i < 2 || clock_now_ns() - start < limit / 10; i++) {
         if (!eng_run_execute(run, inputs, outputs, NULL, err))
             return false;
     }
+    return true;
+}
+
+/* Milliseconds that `percent` of the sorted times do not exceed. */
+static double ms_at(const uint64_t *times, size_t count, size_t percent)
+{
+    size_t i = count * percent / 100;
+
+    return (double)times[i] / 1e6;
+}
+
+static long peak_rss_kb(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
+}
+
+static bool measure(struct eng_run *run, const struct eng_tensor *inputs,
+                    struct eng_tensor *outputs, double seconds,
+                    struct error *err)
+{
+    static uint64_t times[RUNS_MAX];
+    uint64_t limit = (uint64_t)(seconds * 1e9), start;
+    size_t runs = 0;
+
+    if (!warm_up(run, inputs, outputs, limit, err))
+        return false;
+    start = clock_now_ns();
     while (runs < RUNS_MAX && (clock_now_ns() - start < limit || !runs)) {
         uint64_t before = clock_now_ns();
 
@@ -89,15 +136,32 @@ static bool measure(struct eng_run *run, const struct eng_tensor *inputs,
         times[runs++] = clock_now_ns() - before;
     }
     qsort(times, runs, sizeof times[0], by_value);
-    printf("median_ms %.4f  p95_ms %.4f  runs %zu\n",
-           (double)times[runs / 2] / 1e6, (double)times[runs * 95 / 100] / 1e6,
-           runs);
+    printf("\"runs\":%zu,\"median_ms\":%.6f,\"p95_ms\":%.6f,\"p99_ms\":%.6f,"
+           "\"peak_rss_mb\":%.1f}\n",
+           runs, ms_at(times, runs, 50), ms_at(times, runs, 95),
+           ms_at(times, runs, 99), (double)peak_rss_kb() / 1024);
     return true;
 }
 
+static struct eng_model *open_model(const char *path, int threads,
+                                    struct error *err)
+{
+    struct eng_options options = {.threads = threads};
+    uint64_t start = clock_now_ns();
+    struct eng_model *model = eng_model_open(path, &options, err);
+
+    printf("{\"threads\":%d,\"load_ms\":%.3f,", threads,
+           (double)(clock_now_ns() - start) / 1e6);
+    return model;
+}
+
+static const char usage[] =
+    "usage: bench_engine MODEL.onnx TEST_DATA_SET|LENGTH [SECONDS [THREADS "
+    "[DUMP]]]\n";
+
 int main(int argc, char **argv)
 {
-    struct eng_tensor inputs[INPUTS_MAX];
+    struct eng_tensor inputs[INPUTS_MAX], outputs[INPUTS_MAX];
     struct eng_model *model;
     struct eng_run *run = NULL;
     struct arena arena;
@@ -105,20 +169,20 @@ int main(int argc, char **argv)
     bool ok = false;
 
     if (argc < 3) {
-        (void)fputs("usage: bench_engine MODEL.onnx TEST_DATA_SET|LENGTH "
-                    "[SECONDS]\n",
-                    stderr);
+        (void)fputs(usage, stderr);
         return 2;
     }
     arena_init(&arena, 0);
-    model = eng_model_open(argv[1], NULL, &err);
+    model = open_model(argv[1], argc > 4 ? atoi(argv[4]) : 1, &err);
     if (model && eng_model_input_count(model) <= INPUTS_MAX &&
         eng_model_output_count(model) <= INPUTS_MAX)
         run = eng_run_new(model, &err);
     if (run && (atoi(argv[2]) > 0
                     ? make_inputs(model, atoi(argv[2]), &arena, inputs, &err)
                     : read_inputs(model, argv[2], &arena, inputs, &err)))
-        ok = measure(run, inputs, argc > 3 ? atof(argv[3]) : 2, &err);
+        ok = measure(run, inputs, outputs, argc > 3 ? atof(argv[3]) : 2, &err);
+    if (ok && argc > 5)
+        ok = dump(outputs, eng_model_output_count(model), argv[5], &err);
     if (!ok)
         (void)fprintf(stderr, "bench_engine: %s\n", err.msg);
     eng_run_free(run);
