@@ -9,10 +9,32 @@ file(GLOB engine_onednn CONFIGURE_DEPENDS
 file(GLOB engine_passes CONFIGURE_DEPENDS
      ${CMAKE_CURRENT_SOURCE_DIR}/passes/*.c)
 
+# The kernels: every file once for each instruction set, see kernel/kernel.h.
+file(GLOB engine_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/*.c)
+list(FILTER engine_kernels EXCLUDE REGEX "/kernel\\.c$")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(isas sse2 avx2 avx512 avx512_vnni)
+else()
+  set(isas generic)
+endif()
+set(isa_avx2 -mavx2 -mfma)
+set(isa_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+    -mprefer-vector-width=512)
+set(isa_avx512_vnni ${isa_avx512} -mavx512vnni)
+set(kernel_objects)
+foreach(isa ${isas})
+  add_library(kernel_${isa} OBJECT ${engine_kernels})
+  target_compile_definitions(kernel_${isa} PRIVATE KERNEL_ISA=${isa})
+  target_compile_options(kernel_${isa} PRIVATE ${isa_${isa}} -ffp-contract=fast
+    $<$<NOT:$<CONFIG:Debug>>:-O3>)
+  target_link_libraries(kernel_${isa} PRIVATE flags)
+  list(APPEND kernel_objects $<TARGET_OBJECTS:kernel_${isa}>)
+endforeach()
+
 add_library(engine STATIC
   exec.c graph.c infer.c model.c onnx_load.c onnx_load_graph.c
   onnx_load_tensor.c onnx_load_wire.c plan.c plan_cache.c plan_layout.c
-  tensor.c ${engine_ops} ${engine_onednn} ${engine_passes})
+  team.c tensor.c kernel/kernel.c ${kernel_objects} ${engine_ops} ${engine_onednn} ${engine_passes})
 # a * b + c may be one instruction: more exact, and twice as fast.
 target_compile_options(engine PRIVATE -ffp-contract=fast)
 # gcc's -O2 leaves loops of unknown length scalar.

@@ -100,8 +100,18 @@ struct eng_port {
     bool is_map;                      /* the output of a ZipMap */
 };
 
+/*
+ * The threads of a process that run models, shared by all of its models. A run
+ * that is alone may use all of them; runs side by side use one each.
+ * eng_team_new() starts threads - 1 helpers (clamped to 1..64 threads). NULL:
+ * ERR_OUT_OF_MEMORY. Free it after the models that use it; NULL is fine.
+ */
+struct eng_team;
+struct eng_team *eng_team_new(int threads, struct error *err);
+void eng_team_free(struct eng_team *team);
+
 struct eng_options {
-    int threads;           /* 0 = 1: one thread per run */
+    struct eng_team *team; /* NULL = a run has its caller's thread only */
     unsigned passes_off;   /* bit set of passes to leave out; 0 = none */
     size_t file_size_max;  /* bytes; 0 = 2 GiB */
     size_t run_memory_max; /* bytes of one run's arena; 0 = 4 GiB */

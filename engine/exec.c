@@ -16,17 +16,20 @@ static bool may_go_on(const struct eng_limits *limits, struct error *err)
     return true;
 }
 
-bool exec_run(const struct plan_frame *frame, const struct eng_limits *limits,
-              struct error *err)
+bool exec_run(struct plan_frame *frame, struct team_seat *seat,
+              const struct eng_limits *limits, struct error *err)
 {
     const struct eng_plan *plan = frame->plan;
 
+    frame->frame.seat = seat;
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct op_node *step = &plan->steps[i];
         struct error cause;
 
         if (limits && !may_go_on(limits, err))
             return false;
+        if (seat)
+            team_adjust(seat);
         if (!step->impl->run(step, &frame->frame, &cause))
             return op_blame(plan->graph, step->node, &cause, err);
     }

@@ -13,11 +13,12 @@
 #include "plan.h"
 
 /*
- * Runs every step. `limits` NULL = none.
+ * Runs every step, with the threads that `seat` may borrow; `seat` NULL = this
+ * thread alone, `limits` NULL = none.
  *   ERR_TIMEOUT, ERR_CANCELLED, and what an operator's run says, with the
  *   node's name in front
  */
-bool exec_run(const struct plan_frame *frame, const struct eng_limits *limits,
-              struct error *err);
+bool exec_run(struct plan_frame *frame, struct team_seat *seat,
+              const struct eng_limits *limits, struct error *err);
 
 #endif

@@ -31,7 +31,8 @@ static bool init_node(struct infer *infer, const struct eng_node *node,
                            .in_value = node->inputs,
                            .out_value = node->outputs,
                            .arena = infer->arena,
-                           .packs = infer->packs};
+                           .packs = infer->packs,
+                           .threads = infer->threads ? infer->threads : 1};
     op->in = arena_zalloc(infer->arena, node->input_count, sizeof *op->in);
     op->out = arena_zalloc(infer->arena, node->output_count, sizeof *op->out);
     if (!op->in || !op->out)

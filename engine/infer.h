@@ -15,6 +15,7 @@
 struct infer {
     const struct eng_graph *graph;
     struct op_packs *packs;
+    int threads;                /* that a run may use; 0 = 1 */
     struct arena *arena;        /* of everything that is made */
     struct eng_tensor *tensors; /* by value; dtype ENG_NONE = not seen yet */
     void **data;                /* by value; room for folding */

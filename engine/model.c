@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exec.h"
+#include "kernel/kernel.h"
 #include "onednn/onednn.h"
 #include "onnx_load.h"
 #include "passes/passes.h"
@@ -24,6 +25,7 @@ struct eng_model {
     struct op_packs *packs;
     struct plan_cache cache;
     struct plan_source source;
+    struct eng_team *team; /* NULL = none */
 };
 
 struct eng_run {
@@ -123,7 +125,9 @@ static bool open_graph(struct eng_model *model, const char *path,
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
     model->source = (struct plan_source){
         &model->graph, model->packs,
-        options->run_memory_max ? options->run_memory_max : RUN_MEMORY_MAX};
+        options->run_memory_max ? options->run_memory_max : RUN_MEMORY_MAX,
+        team_threads(options->team)};
+    model->team = options->team;
     return onnx_load(path, size_max, &model->graph, err) &&
            passes_run(&model->graph, model->packs, options->passes_off, err) &&
            check_runs(model, err);
@@ -203,19 +207,6 @@ static size_t count_operators(const struct eng_graph *graph)
     return kinds;
 }
 
-static const char *isa_name(void)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        return "avx512";
-    if (__builtin_cpu_supports("avx2"))
-        return "avx2";
-    return "sse2";
-#else
-    return "generic";
-#endif
-}
-
 void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
 {
     const struct eng_graph *graph = &model->graph;
@@ -224,7 +215,7 @@ void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
                                 .operators = count_operators(graph),
                                 .initializers = graph->initializer_count,
                                 .weight_bytes = graph->weight_bytes,
-                                .isa = isa_name(),
+                                .isa = kernels()->isa,
                                 .producer = graph->producer,
                                 .opset = graph->opset};
 }
@@ -411,6 +402,8 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
                      const struct eng_limits *limits, struct error *err)
 {
     const struct eng_graph *graph = &run->model->graph;
+    struct team_seat seat;
+    bool ok;
 
     onednn_thread_init();
     for (size_t i = 0; i < graph->input_count; i++) {
@@ -421,7 +414,10 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
         !grow_memory(run, err))
         return false;
     plan_frame_bind_inputs(run->frame, inputs);
-    if (!exec_run(run->frame, limits, err))
+    team_enter(&seat, run->model->team);
+    ok = exec_run(run->frame, &seat, limits, err);
+    team_leave(&seat);
+    if (!ok)
         return false;
     set_outputs(run, outputs);
     return true;

@@ -133,6 +133,7 @@ static bool build(struct eng_plan *plan, const struct plan_source *source,
 {
     struct infer infer = {.graph = plan->graph,
                           .packs = source->packs,
+                          .threads = source->threads,
                           .arena = &plan->arena,
                           .fold_bytes_each = FOLD_EACH,
                           .fold_bytes_left = FOLD_PER_PLAN,

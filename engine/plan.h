@@ -56,6 +56,7 @@ struct plan_source {
     const struct eng_graph *graph;
     struct op_packs *packs;
     size_t memory_max; /* bytes of one run */
+    int threads;       /* that a run may use */
 };
 
 /*

@@ -28,6 +28,7 @@
 #define ENGINE_OPS_OP_H
 
 #include "graph.h"
+#include "team.h"
 #include "tensor.h"
 
 /* Any number of inputs or outputs. */
@@ -43,9 +44,10 @@ struct op_node;
 
 /* What one run passes to every operator. */
 struct op_frame {
-    void **data;   /* elements, by value index */
-    void **bound;  /* made by bind, by op_node.index */
-    void *scratch; /* op_node.scratch_bytes, 64-byte aligned */
+    void **data;            /* elements, by value index */
+    void **bound;           /* made by bind, by op_node.index */
+    void *scratch;          /* op_node.scratch_bytes, 64-byte aligned */
+    struct team_seat *seat; /* for team_for(); NULL = alone */
 };
 
 struct op_impl {
@@ -88,7 +90,8 @@ struct op_node {
     struct op_packs *packs;     /* shared by all plans of the model */
     void *state;                /* the implementation's own */
     struct op_widened *widened; /* NULL = computes in its own type */
-    size_t scratch_bytes;       /* wanted by run */
+    size_t scratch_bytes;       /* wanted by run, for all its threads */
+    int threads;                /* that run may use; at least 1 */
 };
 
 /*

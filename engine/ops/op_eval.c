@@ -46,7 +46,7 @@ static bool run_once(struct op_node *op, void **data, void *scratch,
 {
     void *bound = NULL;
     size_t index = op->index;
-    struct op_frame frame = {data, &bound, scratch};
+    struct op_frame frame = {.data = data, .bound = &bound, .scratch = scratch};
     bool ok;
 
     op->index = 0;

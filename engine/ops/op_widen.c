@@ -146,8 +146,10 @@ static bool widened_run(const struct op_node *op, const struct op_frame *frame,
     const struct op_node *inner = &wide->inner;
     char *memory = frame->scratch;
     void **data = frame->scratch;
-    struct op_frame inside = {data, &frame->bound[op->index],
-                              memory + wide->inner_scratch};
+    struct op_frame inside = {.data = data,
+                              .bound = &frame->bound[op->index],
+                              .scratch = memory + wide->inner_scratch,
+                              .seat = frame->seat};
 
     for (size_t i = 0; i < op->in_count; i++) {
         if (!op->in[i])

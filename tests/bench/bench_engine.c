@@ -143,10 +143,10 @@ static bool measure(struct eng_run *run, const struct eng_tensor *inputs,
     return true;
 }
 
-static struct eng_model *open_model(const char *path, int threads,
-                                    struct error *err)
+static struct eng_model *open_model(const char *path, struct eng_team *team,
+                                    int threads, struct error *err)
 {
-    struct eng_options options = {.threads = threads};
+    struct eng_options options = {.team = team};
     uint64_t start = clock_now_ns();
     struct eng_model *model = eng_model_open(path, &options, err);
 
@@ -163,7 +163,9 @@ int main(int argc, char **argv)
 {
     struct eng_tensor inputs[INPUTS_MAX], outputs[INPUTS_MAX];
     struct eng_model *model;
+    struct eng_team *team;
     struct eng_run *run = NULL;
+    int threads = argc > 4 ? atoi(argv[4]) : 1;
     struct arena arena;
     struct error err;
     bool ok = false;
@@ -173,7 +175,8 @@ int main(int argc, char **argv)
         return 2;
     }
     arena_init(&arena, 0);
-    model = open_model(argv[1], argc > 4 ? atoi(argv[4]) : 1, &err);
+    team = eng_team_new(threads, &err);
+    model = team ? open_model(argv[1], team, threads, &err) : NULL;
     if (model && eng_model_input_count(model) <= INPUTS_MAX &&
         eng_model_output_count(model) <= INPUTS_MAX)
         run = eng_run_new(model, &err);
@@ -187,6 +190,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "bench_engine: %s\n", err.msg);
     eng_run_free(run);
     eng_model_put(model);
+    eng_team_free(team);
     arena_release(&arena);
     return ok ? 0 : 1;
 }

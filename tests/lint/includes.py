@@ -15,8 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # include; the longest entry that fits decides
 FOLDERS = {
     "engine/base": {"engine/base", "gen/c"},
-    "engine": {"engine", "engine/base", "engine/ops", "engine/onednn",
-               "engine/passes", "engine/text", "gen/c"},
+    "engine": {"engine", "engine/base", "engine/ops", "engine/kernel",
+               "engine/onednn", "engine/passes", "engine/text", "gen/c"},
+    "engine/kernel": {"engine/kernel"},
     "gen/c": {"gen/c", "engine/base"},
     "codegen": {"codegen", "engine/base", "gen/c"},
     "server/door": {"server/door", "engine/base", "gen/c"},

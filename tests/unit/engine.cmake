@@ -1,5 +1,7 @@
 # The engine: unit tests, operators against ONNX's own cases, whole models.
 unit_test(half SOURCES unit/test_half.c LIBS base)
+unit_test(team SOURCES unit/test_team.c LIBS engine)
+unit_test(kernel_rows SOURCES unit/test_kernel_rows.c LIBS engine)
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
 scarce_test(engine_memory SOURCES unit/test_engine_memory.c LIBS engine)
 unit_test(engine_conv SOURCES unit/test_engine_conv.c LIBS engine)

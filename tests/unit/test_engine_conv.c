@@ -130,7 +130,8 @@ static void check_shape(const struct shape *s, uint64_t *random)
                             .rank = 3,
                             .dims = {s->batch, s->in, s->size},
                             .data = x};
-    struct plan_source source = {NULL, op_packs_new(), (size_t)1 << 30};
+    struct plan_source source = {
+        .packs = op_packs_new(), .memory_max = (size_t)1 << 30, .threads = 1};
     struct eng_plan *plan;
     struct plan_frame *frame;
     unsigned char *memory;
@@ -147,7 +148,7 @@ static void check_shape(const struct shape *s, uint64_t *random)
     assert_non_null(memory);
     plan_frame_attach(frame, memory);
     plan_frame_bind_inputs(frame, &in);
-    assert_true(exec_run(frame, NULL, &g.err));
+    assert_true(exec_run(frame, NULL, NULL, &g.err));
     compare(s, &plan->tensors[Y], frame->frame.data[Y], x, w, b);
     plan_frame_free(frame);
     plan_free(plan);
