@@ -66,8 +66,17 @@ static int count_workers(const struct srv_config *config,
     return workers;
 }
 
+/* One core allowed: a prediction may not use more, either. */
+static bool may_share_work(const struct srv_config *config,
+                           const struct bundle_serving *serving)
+{
+    return config->threads != 0 || serving->cpu_cores <= 0 ||
+           serving->cpu_cores >= 2;
+}
+
 struct srv_app *app_open(const struct srv_config *config, const char *path,
-                         int workers, int stop_fd, struct error *err)
+                         int workers, struct eng_team *team, int stop_fd,
+                         struct error *err)
 {
     struct srv_app *app = calloc(1, sizeof *app);
 
@@ -84,6 +93,7 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
     if (!app->bundle)
         goto failed;
     app->worker_count = count_workers(config, &app->bundle->serving, workers);
+    app->team = may_share_work(config, &app->bundle->serving) ? team : NULL;
     app->shutdown = shutdown_mode(config, app->bundle, err);
     if (err->code != ERR_NONE ||
         !metrics_init(&app->metrics, &runtime_ops, err))
@@ -174,9 +184,10 @@ static void run_examples(struct srv_app *app)
 
 bool app_load(struct srv_app *app, struct error *err)
 {
+    const struct eng_options options = {.team = app->team};
     uint64_t started_ns = clock_now_ns();
 
-    app->model = eng_model_open(app->bundle->model_path, NULL, err);
+    app->model = eng_model_open(app->bundle->model_path, &options, err);
     if (!app->model || !check_model(app, err) || !open_pipeline(app, err))
         return false;
     run_examples(app);

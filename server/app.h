@@ -32,6 +32,7 @@ enum app_state {
 
 struct srv_app {
     const struct srv_config *config;
+    struct eng_team *team; /* NULL = each prediction has one thread */
     struct srv_bundle *bundle;
     struct eng_model *model;   /* NULL until loaded */
     struct pipeline *pipeline; /* same */
@@ -56,11 +57,14 @@ struct srv_app {
 /*
  * Loads and checks the bundle at `path`; what is wrong with it is printed to
  * stderr. At most `workers` predictions may run side by side, fewer if the
- * ModelSpec says so. `stop_fd` is borrowed.
+ * ModelSpec says so. `team` has the threads of the process; a prediction that
+ * is alone may use several unless the ModelSpec allows one core only. `team`
+ * and `stop_fd` are borrowed.
  * NULL: ERR_DOCUMENT_INVALID or ERR_OUT_OF_MEMORY.
  */
 struct srv_app *app_open(const struct srv_config *config, const char *path,
-                         int workers, int stop_fd, struct error *err);
+                         int workers, struct eng_team *team, int stop_fd,
+                         struct error *err);
 void app_close(struct srv_app *app);
 
 /*

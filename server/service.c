@@ -221,7 +221,7 @@ bool service_open(struct service *service,
 
     *service = (struct service){0};
     service->app = app_open(options->config, options->path, options->workers,
-                            options->stop_fd, err);
+                            options->team, options->stop_fd, err);
     if (!service->app)
         return false;
     choose_log_level(options, service->app->bundle);

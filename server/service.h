@@ -36,8 +36,9 @@ struct service_options {
      * the others take the ports behind; the first one's ModelSpec says how much
      * is logged, where --log-level does not. */
     int index;
-    int workers; /* predictions that may run side by side */
-    int stop_fd; /* see app_open() */
+    int workers;           /* predictions that may run side by side */
+    struct eng_team *team; /* see app_open() */
+    int stop_fd;           /* see app_open() */
 };
 
 /*

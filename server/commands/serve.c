@@ -84,23 +84,27 @@ static void wait_for_stop(int signal_fd, int stop_fd)
               waits[0].revents ? "signal" : "shutdown");
 }
 
-/* The thread budget is the process's: bundles share it, each gets at least
- * one worker. */
+/* The threads of the process that predict. */
+static int thread_budget(const struct srv_config *config)
+{
+    return config->threads ? (int)config->threads
+                           : (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* Bundles share the budget, each gets at least one worker. */
 static int workers_each(const struct srv_config *config)
 {
-    long budget =
-        config->threads ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
-    long each = budget / config->operand_count;
+    int each = thread_budget(config) / config->operand_count;
 
-    return each < 1 ? 1 : (int)each;
+    return each < 1 ? 1 : each;
 }
 
 /* `*at` is the bundle that an error is about. */
-static bool start_all(const struct srv_config *config, struct service *services,
-                      int stop_fd, int *at, struct error *err)
+static bool start_all(const struct service_options *shared,
+                      struct service *services, int *at, struct error *err)
 {
-    struct service_options options = {
-        .config = config, .workers = workers_each(config), .stop_fd = stop_fd};
+    const struct srv_config *config = shared->config;
+    struct service_options options = *shared;
 
     for (*at = 0; *at < config->operand_count; ++*at) {
         options.path = config->operands[*at];
@@ -133,15 +137,21 @@ static void close_all(struct service *services, int count)
 static int serve(const struct srv_config *config, int signal_fd, int stop_fd)
 {
     struct service services[BUNDLES_MAX] = {{0}};
+    struct service_options options = {
+        .config = config, .workers = workers_each(config), .stop_fd = stop_fd};
     struct error err = {0};
     int code = EXIT_OK, at = 0;
 
-    if (start_all(config, services, stop_fd, &at, &err) &&
+    options.team = eng_team_new(thread_budget(config), &err);
+    if (!options.team)
+        return complain(NULL, &err);
+    if (start_all(&options, services, &at, &err) &&
         load_all(config, services, signal_fd, &at, &err))
         wait_for_stop(signal_fd, stop_fd);
     else
         code = complain(config->operands[at], &err);
     close_all(services, config->operand_count);
+    eng_team_free(options.team);
     return code;
 }
 
