@@ -96,6 +96,30 @@ static inline vf vf_choose(vi mask, vf yes, vf no)
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
 
+/* a < b ? yes : no; no where one of them is NaN. */
+static inline vf vf_below(vf a, vf b, vf yes, vf no)
+{
+#if defined(__AVX512F__)
+    __mmask16 less = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+
+    return (vf)_mm512_mask_blend_ps(less, (__m512)no, (__m512)yes);
+#else
+    return vf_choose(a < b, yes, no);
+#endif
+}
+
+static inline vf vf_abs(vf x)
+{
+    return (vf)((vi)x & vi_set(INT32_MAX));
+}
+
+/* `size` >= 0 with the sign of `x`. */
+static inline vf vf_with_sign(vf size, vf x)
+{
+    return (vf)((vi)size | ((vi)x & vi_set(INT32_MIN)));
+}
+
+/* The larger one; b where one of them is NaN. */
 static inline vf vf_max(vf a, vf b)
 {
 #if defined(__AVX512F__)
@@ -109,6 +133,7 @@ static inline vf vf_max(vf a, vf b)
 #endif
 }
 
+/* The smaller one; b where one of them is NaN. */
 static inline vf vf_min(vf a, vf b)
 {
 #if defined(__AVX512F__)

@@ -2,6 +2,7 @@
 unit_test(half SOURCES unit/test_half.c LIBS base)
 unit_test(team SOURCES unit/test_team.c LIBS engine)
 unit_test(kernel_rows SOURCES unit/test_kernel_rows.c LIBS engine)
+unit_test(kernel_map SOURCES unit/test_kernel_map.c LIBS engine)
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
 scarce_test(engine_memory SOURCES unit/test_engine_memory.c LIBS engine)
 unit_test(engine_conv SOURCES unit/test_engine_conv.c LIBS engine)

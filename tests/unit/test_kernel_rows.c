@@ -50,10 +50,34 @@ static void test_softmax_rows_match_double(void **state)
     }
 }
 
+/* Masked elements are exactly 0; rows without a finite one are NaN, as are
+ * rows with a NaN. */
+static void test_softmax_of_masked_rows(void **state)
+{
+    enum { N = 19 };
+    const struct kernels *k;
+
+    (void)state;
+    for (size_t i = 0; (k = kernels_each(i)); i++) {
+        float x[ROWS * N], y[ROWS * N];
+
+        for (int j = 0; j < ROWS * N; j++)
+            x[j] = j < 5 ? (float)j : -INFINITY;
+        for (int j = 2 * N; j < ROWS * N; j++)
+            x[j] = j == 2 * N + 17 ? NAN : 1;
+        k->softmax_rows(x, y, ROWS, N);
+        for (int j = 0; j < N; j++) {
+            assert_true(j < 5 ? y[j] > 0 : y[j] == 0);
+            assert_true(isnan(y[N + j]) && isnan(y[2 * N + j]));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_softmax_rows_match_double),
+        cmocka_unit_test(test_softmax_of_masked_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
