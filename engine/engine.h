@@ -178,4 +178,25 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
                      struct eng_tensor *outputs,
                      const struct eng_limits *limits, struct error *err);
 
+/* One operator of a run that was watched; borrowed for the call. */
+struct eng_step {
+    size_t index;     /* its place in the plan, from 0 */
+    const char *node; /* the node's name, or its first output's */
+    const char *op;   /* operator: "MatMul" */
+    const char *impl; /* which implementation of it ran: "conv.onednn" */
+    uint64_t start_ns, end_ns; /* clock_now_ns() scale */
+    /* Types and shapes; an input that the node leaves out is NULL. */
+    const struct eng_tensor *const *inputs, *const *outputs;
+    size_t input_count, output_count;
+};
+
+typedef void (*eng_watch_fn)(void *context, const struct eng_step *step);
+
+/*
+ * Calls `watch` in the thread of the run after each operator of every later
+ * execute of `run`, for profiles; NULL ends that. A run that is not watched
+ * reads no clock.
+ */
+void eng_run_watch(struct eng_run *run, eng_watch_fn watch, void *context);
+
 #endif

@@ -16,6 +16,20 @@ static bool may_go_on(const struct eng_limits *limits, struct error *err)
     return true;
 }
 
+static bool run_step(const struct plan_frame *frame, const struct op_node *step,
+                     const struct eng_limits *limits, struct error *err)
+{
+    struct team_seat *seat = frame->frame.seat;
+    struct error cause;
+
+    if (limits && !may_go_on(limits, err))
+        return false;
+    if (seat)
+        team_adjust(seat);
+    return step->impl->run(step, &frame->frame, &cause) ||
+           op_blame(frame->plan->graph, step->node, &cause, err);
+}
+
 bool exec_run(struct plan_frame *frame, struct team_seat *seat,
               const struct eng_limits *limits, struct error *err)
 {
@@ -23,15 +37,43 @@ bool exec_run(struct plan_frame *frame, struct team_seat *seat,
 
     frame->frame.seat = seat;
     for (size_t i = 0; i < plan->step_count; i++) {
-        const struct op_node *step = &plan->steps[i];
-        struct error cause;
-
-        if (limits && !may_go_on(limits, err))
+        if (!run_step(frame, &plan->steps[i], limits, err))
             return false;
-        if (seat)
-            team_adjust(seat);
-        if (!step->impl->run(step, &frame->frame, &cause))
-            return op_blame(plan->graph, step->node, &cause, err);
+    }
+    return true;
+}
+
+static void report(const struct exec_watch *watch, const struct eng_plan *plan,
+                   const struct op_node *op, uint64_t start_ns)
+{
+    const struct eng_step step = {
+        .index = op->index,
+        .node = eng_node_label(plan->graph, op->node),
+        .op = op->node->op,
+        .impl = op->impl->name,
+        .start_ns = start_ns,
+        .end_ns = clock_now_ns(),
+        .inputs = (const struct eng_tensor *const *)op->in,
+        .outputs = (const struct eng_tensor *const *)op->out,
+        .input_count = op->in_count,
+        .output_count = op->out_count};
+
+    watch->fn(watch->context, &step);
+}
+
+bool exec_run_watched(struct plan_frame *frame, struct team_seat *seat,
+                      const struct eng_limits *limits,
+                      const struct exec_watch *watch, struct error *err)
+{
+    const struct eng_plan *plan = frame->plan;
+
+    frame->frame.seat = seat;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        uint64_t start = clock_now_ns();
+
+        if (!run_step(frame, &plan->steps[i], limits, err))
+            return false;
+        report(watch, plan, &plan->steps[i], start);
     }
     return true;
 }

@@ -21,4 +21,15 @@
 bool exec_run(struct plan_frame *frame, struct team_seat *seat,
               const struct eng_limits *limits, struct error *err);
 
+/* Who is told of each step, see eng_run_watch(). */
+struct exec_watch {
+    eng_watch_fn fn; /* NULL = nobody */
+    void *context;
+};
+
+/* As exec_run(), with the time of every step. */
+bool exec_run_watched(struct plan_frame *frame, struct team_seat *seat,
+                      const struct eng_limits *limits,
+                      const struct exec_watch *watch, struct error *err);
+
 #endif

@@ -35,6 +35,7 @@ struct eng_run {
     size_t key_room;          /* words */
     unsigned char *memory;
     size_t memory_size;
+    struct exec_watch watch;
 };
 
 /* --- opening --- */
@@ -415,10 +416,17 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
         return false;
     plan_frame_bind_inputs(run->frame, inputs);
     team_enter(&seat, run->model->team);
-    ok = exec_run(run->frame, &seat, limits, err);
+    ok = run->watch.fn
+             ? exec_run_watched(run->frame, &seat, limits, &run->watch, err)
+             : exec_run(run->frame, &seat, limits, err);
     team_leave(&seat);
     if (!ok)
         return false;
     set_outputs(run, outputs);
     return true;
+}
+
+void eng_run_watch(struct eng_run *run, eng_watch_fn watch, void *context)
+{
+    run->watch = (struct exec_watch){watch, context};
 }

@@ -117,16 +117,16 @@ def write_inputs(cache, row):
     return folder
 
 
-def read_inputs(folder, count):
+def read_tensor(path):
     import onnx
     from onnx import numpy_helper
-    result = []
-    for i in range(count):
-        message = onnx.TensorProto()
-        message.ParseFromString(
-            pathlib.Path(folder, f"input_{i}.pb").read_bytes())
-        result.append(numpy_helper.to_array(message))
-    return result
+    message = onnx.TensorProto()
+    message.ParseFromString(pathlib.Path(path).read_bytes())
+    return numpy_helper.to_array(message)
+
+
+def read_inputs(folder, count):
+    return [read_tensor(f"{folder}/input_{i}.pb") for i in range(count)]
 
 
 # --- ONNX Runtime, in a process of its own --------------------------------------
@@ -235,10 +235,12 @@ class Theirs:
 
 def ours(options, path, folder, threads, seconds, outputs=None):
     command = ["taskset", "-c", CORES[threads],
-               str(pathlib.Path(options.bin, "bench_engine")), str(path),
-               str(folder), str(seconds), str(threads)]
-    result = subprocess.run(command + ([str(outputs)] if outputs else []),
-                            capture_output=True, text=True)
+               str(pathlib.Path(options.bin, "specserve")), "bench", str(path),
+               "--data", str(folder), "--seconds", str(seconds), "--threads",
+               str(threads), "--json", "--no-work"]
+    if outputs:
+        command += ["--outputs", str(outputs)]
+    result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(result.stderr.strip())
     return json.loads(result.stdout)
@@ -249,15 +251,14 @@ def difference(outputs):
     worst = 0.0
     for file in pathlib.Path(outputs).glob("theirs_*.npy"):
         want = np.load(file)
-        got = np.fromfile(file.with_name(
-            file.name.replace("theirs", "output")).with_suffix(".bin"),
-            want.dtype)
+        got = read_tensor(file.with_name(
+            file.name.replace("theirs", "output")).with_suffix(".pb"))
         if got.size != want.size:
             raise RuntimeError(f"{file.stem}: {got.size} elements, "
                                f"not {want.size}")
         if want.size == 0:
             continue
-        got, want = got.astype(float), want.astype(float).ravel()
+        got, want = got.astype(float).ravel(), want.astype(float).ravel()
         top = np.nanmax(np.abs(want), initial=0) or 1.0
         worst = max(worst, float(np.nanmax(np.abs(got - want), initial=0)
                                  / top))

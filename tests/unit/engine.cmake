@@ -25,13 +25,5 @@ if(NOT SANITIZE STREQUAL "thread") # one thread each
            COMMAND engine_check ${CMAKE_CURRENT_SOURCE_DIR}/data/models)
 endif()
 
-add_executable(bench_engine bench/bench_engine.c)
-target_link_libraries(bench_engine PRIVATE engine)
-add_test(NAME ops.bench_runs
-         COMMAND bench_engine
-                 ${CMAKE_CURRENT_SOURCE_DIR}/data/models/torch_mlp/model.onnx
-                 ${CMAKE_CURRENT_SOURCE_DIR}/data/models/torch_mlp/test_data_set_0
-                 0.05)
-
 file(GLOB seeds data/malformed/*.onnx data/models/*/model.onnx)
 fuzz_test(onnx SOURCES fuzz/fuzz_onnx.c LIBS engine SEEDS ${seeds})

@@ -285,6 +285,54 @@ static void test_run_memory_has_a_limit(void **state)
     assert_non_null(strstr(err.msg, "limit"));
 }
 
+struct seen {
+    size_t steps, out_of_order;
+    uint64_t last_end_ns;
+    char impl[64]; /* of the last step */
+    int64_t dims[2];
+};
+
+static void see(void *context, const struct eng_step *step)
+{
+    struct seen *seen = context;
+
+    seen->out_of_order += step->index != seen->steps ||
+                          step->start_ns < seen->last_end_ns ||
+                          step->end_ns < step->start_ns;
+    seen->steps++;
+    seen->last_end_ns = step->end_ns;
+    (void)snprintf(seen->impl, sizeof seen->impl, "%s %s", step->op,
+                   step->impl);
+    memcpy(seen->dims, step->outputs[0]->dims, sizeof seen->dims);
+}
+
+static void test_watched_run_tells_every_step_in_order(void **state)
+{
+    struct eng_options plain = {.passes_off = ~0U};
+    struct error err;
+    struct eng_model *model =
+        eng_model_open(MODELS "torch_mlp/model.onnx", &plain, &err);
+    struct eng_run *run = eng_run_new(model, &err);
+    float want[ROWS_MAX * CLASSES], got[ROWS_MAX * CLASSES];
+    struct seen seen = {0};
+
+    (void)state;
+    assert_true(run_mlp(run, 3, 1, want, &err));
+    eng_run_watch(run, see, &seen);
+    assert_true(run_mlp(run, 3, 1, got, &err));
+    assert_memory_equal(got, want, 3 * CLASSES * sizeof *got);
+    assert_int_equal(seen.steps, 8);
+    assert_int_equal(seen.out_of_order, 0);
+    assert_non_null(strstr(seen.impl, "Softmax softmax"));
+    assert_int_equal(seen.dims[0], 3);
+    assert_int_equal(seen.dims[1], CLASSES);
+    eng_run_watch(run, NULL, NULL);
+    assert_true(run_mlp(run, 3, 1, got, &err));
+    assert_int_equal(seen.steps, 8);
+    eng_run_free(run);
+    eng_model_put(model);
+}
+
 /* --- broken models --- */
 
 static void test_malformed_models_are_refused(void **state)
@@ -475,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_map_output_carries_its_keys),
         cmocka_unit_test(test_passes_off_give_the_same_numbers),
         cmocka_unit_test(test_run_memory_has_a_limit),
+        cmocka_unit_test(test_watched_run_tells_every_step_in_order),
         cmocka_unit_test(test_malformed_models_are_refused),
         cmocka_unit_test(test_damaged_bytes_never_crash),
         cmocka_unit_test(test_external_data_is_a_plain_file_beside_the_model),
