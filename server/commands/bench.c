@@ -1,12 +1,14 @@
 /*
- * specserve bench MODEL.onnx: how fast is it?
+ * specserve bench MODEL.onnx|TARGET: how fast is it?
  *
- * The model runs in this process: how long a run takes, how much of the CPU's
- * arithmetic that is, which operators take the time.
+ * A model runs in this process: how long a run takes, how much of the CPU's
+ * arithmetic that is, which operators take the time. A served model is called
+ * over REST or gRPC (bench_call.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bench.h"
 #include "clock.h"
@@ -18,22 +20,33 @@ static const char usage[] =
     "                       [--threads N] [--seconds S] [--json]\n"
     "                       [--profile] [--profile-svg FILE] [--outputs DIR]\n"
     "                       [--no-work]\n"
+    "                       [--compare onnxruntime]\n"
+    "       specserve bench TARGET [--request JSON] [--grpc] [--threads N]\n"
+    "                       [--seconds S] [--registry URL] [--json]\n"
     "\n"
-    "Measures how long a model takes in this process.\n"
+    "Measures a model in this process, or a served model: http://host:port,\n"
+    "host:port, or a name, which the registry is asked for.\n"
     "\n"
     "  --data DIR          inputs from DIR/input_N.pb, as in test_data_set_0\n"
     "  --shape [IN=]DIMS   shape of input IN, or of every input; made-up "
     "elements;\n"
     "                      open dimensions are 1 in front and 128 elsewhere\n"
-    "  --threads N         threads of a run (1)\n"
+    "  --threads N         threads of a run; callers at once for a TARGET (1)\n"
     "  --seconds S         how long to measure (3)\n"
     "  --profile           which operators take the time\n"
     "  --profile-svg FILE  the same as a picture\n"
     "  --outputs DIR       write the outputs to DIR/output_N.pb\n"
+    "  --compare onnxruntime   measure that beside it, if python3 has it\n"
+    "                      (SPECSERVE_PYTHON names another Python)\n"
+    "  --request JSON      what to send; the first of /test_examples without\n"
+    "  --grpc              over gRPC instead of REST\n"
+    "  --registry URL      (http://127.0.0.1:5000)\n"
     "  --no-work           do not count the model's operations afterwards\n"
     "  --json              one JSON object\n"
     "\n"
-    "Exit code: 0 measured, 1 the model cannot run, 2 usage or I/O.\n";
+    "Exit code: 0 measured, 1 the model cannot run or the server failed, 2 "
+    "usage or\n"
+    "nobody answered.\n";
 
 enum { THREADS_MAX = 64, SECONDS_MAX = 3600 };
 
@@ -50,9 +63,11 @@ static const char **value_of(struct bench_options *options, struct texts *texts,
         const char *flag;
         const char **value;
     } known[] = {
-        {"--data", &options->data},       {"--shape", &texts->shape},
-        {"--threads", &texts->threads},   {"--seconds", &texts->seconds},
-        {"--profile-svg", &options->svg}, {"--outputs", &options->outputs}};
+        {"--data", &options->data},        {"--shape", &texts->shape},
+        {"--threads", &texts->threads},    {"--seconds", &texts->seconds},
+        {"--profile-svg", &options->svg},  {"--outputs", &options->outputs},
+        {"--compare", &options->compare},  {"--request", &options->request},
+        {"--registry", &options->registry}};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].flag, flag) == 0)
@@ -69,6 +84,8 @@ static bool take_word(struct bench_options *options, const char *word)
         options->profile = true;
     else if (strcmp(word, "--no-work") == 0)
         options->no_work = true;
+    else if (strcmp(word, "--grpc") == 0)
+        options->grpc = true;
     else if (word[0] == '-' || options->target)
         return false;
     else
@@ -93,14 +110,15 @@ static bool take_numbers(struct bench_options *options,
             options->seconds > SECONDS_MAX)
             return false;
     }
-    return true;
+    return !options->compare || strcmp(options->compare, "onnxruntime") == 0;
 }
 
 static bool parse(int argc, char **argv, struct bench_options *options)
 {
     struct texts texts = {0};
 
-    *options = (struct bench_options){.threads = 1, .seconds = 3};
+    *options = (struct bench_options){
+        .threads = 1, .seconds = 3, .registry = "http://127.0.0.1:5000"};
     for (int i = 0; i < argc; i++) {
         const char **value = value_of(options, &texts, argv[i]);
 
@@ -132,6 +150,7 @@ struct bench {
     struct eng_tensor inputs[BENCH_PORTS_MAX], outputs[BENCH_PORTS_MAX];
     struct bench_times times;
     struct bench_profile profile;
+    struct bench_rival rival; /* version "" = none */
     double load_ms, peak_rss_mb;
     double work; /* floating-point operations of one run; 0 = not known */
     double peak; /* of the CPU, a second */
@@ -213,6 +232,9 @@ static bool measure(struct bench *bench, struct error *err)
         ok = profile_model(bench, err);
     if (ok && options->svg)
         ok = write_svg(bench, err);
+    if (ok && options->compare)
+        ok = bench_onnxruntime(options, bench->model, bench->inputs,
+                               &bench->rival, err);
     if (!ok)
         return false;
     if (!options->no_work) {
@@ -267,6 +289,13 @@ static void put_json(const struct bench *bench, struct buf *out)
                    "%.1f,\"peak_share\":%.4f",
                    bench->work / 1e9, speed_of(bench) / 1e9, bench->peak / 1e9,
                    speed_of(bench) / bench->peak);
+    if (bench->rival.version[0])
+        buf_printf(out,
+                   ",\"onnxruntime\":{\"version\":\"%s\",\"median_ms\":%.6f,"
+                   "\"load_ms\":%.3f,\"ratio\":%.4f}",
+                   bench->rival.version, bench->rival.median_ms,
+                   bench->rival.load_ms,
+                   bench->rival.median_ms / bench_ms(times, 50));
     buf_string(out, ",\"inputs\":[");
     put_inputs(bench, out);
     buf_char(out, ']');
@@ -303,6 +332,13 @@ static void put_table(const struct bench *bench, struct buf *out)
     buf_printf(out, "memory      %.1f MiB at most\n", bench->peak_rss_mb);
     buf_printf(out, "measured    %zu runs on %d thread%s\n", times->count,
                bench->options->threads, bench->options->threads > 1 ? "s" : "");
+    if (bench->rival.version[0])
+        buf_printf(out,
+                   "ONNX Runtime %s: %.4f ms median, %.2f times as long; load "
+                   "%.1f ms\n",
+                   bench->rival.version, bench->rival.median_ms,
+                   bench->rival.median_ms / bench_ms(times, 50),
+                   bench->rival.load_ms);
     if (bench->options->profile) {
         buf_char(out, '\n');
         bench_profile_table(&bench->profile, out);
@@ -329,7 +365,8 @@ static int show(const struct bench *bench)
 
 static bool is_usage(const struct error *err)
 {
-    return err->code == ERR_USAGE || err->code == ERR_FILE_MISSING;
+    return err->code == ERR_USAGE || err->code == ERR_FILE_MISSING ||
+           err->code == ERR_NOT_READY;
 }
 
 static int bench_model(const struct bench_options *options)
@@ -358,6 +395,15 @@ static int bench_model(const struct bench_options *options)
     return code;
 }
 
+static bool is_model_file(const char *path)
+{
+    size_t length = strlen(path);
+    struct stat info;
+
+    return (length > 5 && strcmp(path + length - 5, ".onnx") == 0) ||
+           (stat(path, &info) == 0 && S_ISREG(info.st_mode));
+}
+
 int command_bench(int argc, char **argv)
 {
     struct bench_options options;
@@ -370,5 +416,6 @@ int command_bench(int argc, char **argv)
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    return bench_model(&options);
+    return is_model_file(options.target) ? bench_model(&options)
+                                         : bench_call(&options);
 }

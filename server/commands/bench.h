@@ -13,7 +13,7 @@
 enum { BENCH_PORTS_MAX = 64, BENCH_SHAPES_MAX = 64 };
 
 struct bench_options {
-    const char *target; /* file of a model */
+    const char *target; /* file of a model, or a served model */
     const char *data;   /* folder of input_N.pb; NULL = made up */
     const char *shapes[BENCH_SHAPES_MAX]; /* "name=8x128" or "8x128" */
     size_t shape_count;
@@ -21,7 +21,10 @@ struct bench_options {
     double seconds;
     const char *svg;     /* file for the picture; NULL = none */
     const char *outputs; /* folder for output_N.pb; NULL = none */
-    bool profile, no_work, json;
+    const char *compare; /* "onnxruntime"; NULL = nothing */
+    bool profile, no_work, json, grpc;
+    const char *request; /* target: JSON to send; NULL = its first example */
+    const char *registry;
 };
 
 /* --- times (bench_times.c) --- */
@@ -43,6 +46,11 @@ typedef bool (*bench_once_fn)(void *context, struct error *err);
  */
 bool bench_measure(bench_once_fn once, void *context, double seconds,
                    struct bench_times *times, struct error *err);
+
+/* Adds the times of a measurement that went on at the same time.
+ * ERR_OUT_OF_MEMORY. */
+bool bench_times_add(struct bench_times *times, const struct bench_times *from,
+                     struct error *err);
 void bench_times_release(struct bench_times *times);
 
 /* Milliseconds that `percent` of the runs did not exceed. */
@@ -118,5 +126,24 @@ double bench_step_work(const struct eng_step *step);
 /* Fused multiply-adds of this CPU in registers, as operations per second, on
  * so many threads at once. */
 double bench_peak(int threads);
+
+/* --- others (bench_compare.c, bench_call.c) --- */
+
+struct bench_rival {
+    char version[32];
+    double median_ms, load_ms;
+};
+
+/*
+ * ONNX Runtime on the same inputs and threads, in Python ($SPECSERVE_PYTHON,
+ * else python3). ERR_NOT_READY: Python or its module is not there, or failed.
+ */
+bool bench_onnxruntime(const struct bench_options *options,
+                       const struct eng_model *model,
+                       const struct eng_tensor *inputs,
+                       struct bench_rival *rival, struct error *err);
+
+/* Benchmarks a served model; an exit code. */
+int bench_call(const struct bench_options *options);
 
 #endif

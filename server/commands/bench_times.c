@@ -20,7 +20,8 @@ struct progress {
 
 static void progress_start(struct progress *progress, uint64_t limit_ns)
 {
-    *progress = (struct progress){.shown = limit_ns > 1000000000 && isatty(2),
+    *progress = (struct progress){.shown = limit_ns > 1000000000 &&
+                                           isatty(STDERR_FILENO),
                                   .start_ns = clock_now_ns(),
                                   .limit_ns = limit_ns};
 }
@@ -107,6 +108,19 @@ bool bench_measure(bench_once_fn once, void *context, double seconds,
     if (ok)
         qsort(times->ns, times->count, sizeof times->ns[0], by_value);
     return ok;
+}
+
+bool bench_times_add(struct bench_times *times, const struct bench_times *from,
+                     struct error *err)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        if (!add_time(times, from->ns[i], err))
+            return false;
+    }
+    if (times->elapsed_ns < from->elapsed_ns)
+        times->elapsed_ns = from->elapsed_ns;
+    qsort(times->ns, times->count, sizeof times->ns[0], by_value);
+    return true;
 }
 
 void bench_times_release(struct bench_times *times)

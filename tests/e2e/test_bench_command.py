@@ -1,5 +1,6 @@
-"""specserve bench on a model: what it measures, and how it says so."""
+"""specserve bench: what it measures of models and servers, and how it says so."""
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -14,11 +15,20 @@ CONV = MODELS / "torch_cnn_relu"
 MLP = MODELS / "torch_mlp"
 
 
-def bench(*arguments, seconds="0.05"):
+# What bench hands to Python: script, model, threads, seconds, one per input.
+RIVAL = """#!/bin/sh
+[ "$1" = -c ] && [ "$4" = 1 ] && [ "$5" = 0.05 ] || exit 1
+case "$6" in "x|float32|4x8|"*) ;; *) exit 1 ;; esac
+[ "$(wc -c <"${6##*|}")" = 128 ] || exit 1
+echo 1.2.3 1000 17.5
+"""
+
+
+def bench(*arguments, seconds="0.05", **options):
     return subprocess.run(
         [harness.BIN / "specserve", "bench", *map(str, arguments),
-         *(["--seconds", seconds] if seconds else [])], text=True, stdin=subprocess.DEVNULL,
-        capture_output=True, timeout=300)
+         *(["--seconds", seconds] if seconds else [])], text=True,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=300, **options)
 
 
 def measured(*arguments):
@@ -100,6 +110,30 @@ class Model(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertIn("1 data sets", done.stdout)
 
+    def compare(self, script):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "python")
+            path.write_text(script)
+            path.chmod(0o755)
+            return bench(MLP / "model.onnx", "--shape", "4x8", "--json",
+                         "--compare", "onnxruntime",
+                         env={**os.environ, "SPECSERVE_PYTHON": str(path)})
+
+    def test_rival_gets_the_same_inputs(self):
+        done = self.compare(RIVAL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        got = json.loads(done.stdout)
+        self.assertEqual(got["onnxruntime"]["version"], "1.2.3")
+        self.assertEqual(got["onnxruntime"]["median_ms"], 1000)
+        self.assertAlmostEqual(got["onnxruntime"]["ratio"],
+                               1000 / got["median_ms"], delta=100)
+
+    def test_rival_that_does_not_run_is_said(self):
+        for script in ("#!/bin/sh\nexit 1\n", "#!/bin/sh\necho nothing\n"):
+            done = self.compare(script)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("onnxruntime does not run", done.stderr)
+
     def test_what_cannot_be_measured_is_said(self):
         for code, words, arguments in (
                 (2, "no such input", ("--shape", "y=4x8")),
@@ -116,6 +150,44 @@ class Model(unittest.TestCase):
                 self.assertIn(words, done.stderr)
         done = bench("/no/such/model.onnx")
         self.assertEqual(done.returncode, 2)
+
+
+class Target(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Server()
+        cls.address = f"127.0.0.1:{cls.server.port}"
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0, cls.server.logged()
+
+    def test_both_doors_answer_callers_at_once(self):
+        for door in ("rest", "grpc"):
+            with self.subTest(door):
+                flag = ["--grpc"] if door == "grpc" else []
+                got = measured(self.address, "--threads", "2", *flag)
+                self.assertEqual(got["door"], door)
+                self.assertEqual(got["address"], self.address)
+                self.assertEqual(got["threads"], 2)
+                self.assertGreaterEqual(got["runs"], 2)
+                self.assertGreater(got["throughput_per_s"], 0)
+                self.assertLessEqual(got["median_ms"], got["p99_ms"])
+
+    def test_request_of_ones_own(self):
+        done = bench(self.address, "--request", '{"text":"CCO"}')
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"throughput +[0-9.]+ calls/s")
+
+    def test_refused_request_is_no_measurement(self):
+        done = bench(self.address, "--request", '{"text":""}')
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("no prediction", done.stderr)
+
+    def test_nobody_there(self):
+        done = bench(f"127.0.0.1:{harness.free_port()}", "--request",
+                     '{"text":"CCO"}')
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
 
 
 if __name__ == "__main__":
