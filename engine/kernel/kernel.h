@@ -22,6 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct gemm_i8;
+struct gemm_i8_part;
+struct gemm_i8_source;
+struct quantize_rows;
+
 struct kernels {
     const char *isa; /* "sse2", "avx2", "avx512", "avx512_vnni"; "generic" */
 #define KERNEL(result, name, parameters) result(*name) parameters;

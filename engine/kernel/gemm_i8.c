@@ -1,0 +1,237 @@
+/*
+ * gemm_i8: see gemm_i8.h. Panel by panel, so that one stays in a near cache
+ * while all rows pass it; a tile's sums go through a small buffer to what is
+ * made of them, which costs 2 % of the smallest product that matters.
+ */
+#include "gemm_i8.h"
+
+#include "gemm_i8_tile.h"
+#include "vec_byte.h"
+
+int64_t KERNEL_NAME(gemm_i8_panel)(void)
+{
+    return TILE_COLUMNS;
+}
+
+static int64_t groups_of(int64_t k)
+{
+    return (k + GEMM_I8_GROUP - 1) / GEMM_I8_GROUP;
+}
+
+static int64_t panels_of(int64_t n)
+{
+    return (n + TILE_COLUMNS - 1) / TILE_COLUMNS;
+}
+
+static int64_t panel_bytes(int64_t k)
+{
+    return groups_of(k) * GEMM_I8_GROUP * TILE_COLUMNS;
+}
+
+size_t KERNEL_NAME(gemm_i8_packed_size)(int64_t k, int64_t n)
+{
+    return (size_t)panels_of(n) *
+           ((size_t)panel_bytes(k) + TILE_COLUMNS * sizeof(int32_t));
+}
+
+/* --- packing --- */
+
+static float column_scale(const struct gemm_i8_source *source, int64_t j)
+{
+    const float *w = (const float *)source->w + j * source->n_step;
+    float top = 0;
+
+    for (int64_t l = 0; l < source->k; l++) {
+        float x = fabsf(w[l * source->k_step]);
+
+        top = x > top ? x : top;
+    }
+    return top > 0 && top <= 3e38F ? top / INT8_MAX : 1;
+}
+
+static int8_t weight_at(const struct gemm_i8_source *source, int64_t l,
+                        int64_t j)
+{
+    int64_t at = l * source->k_step + j * source->n_step;
+    float x;
+
+    if (source->type == GEMM_I8_FROM_S8)
+        return ((const int8_t *)source->w)[at];
+    if (source->type == GEMM_I8_FROM_U8)
+        return (int8_t)(((const uint8_t *)source->w)[at] - 128);
+    x = ((const float *)source->w)[at] / source->scale[j];
+    x = x > -INT8_MAX ? x : -INT8_MAX; /* NaN, too */
+    return (int8_t)rintf(x < INT8_MAX ? x : INT8_MAX);
+}
+
+void KERNEL_NAME(gemm_i8_pack)(const struct gemm_i8_source *source,
+                               void *packed)
+{
+    int64_t size = panels_of(source->n) * panel_bytes(source->k);
+    int32_t *sums = (int32_t *)(void *)((int8_t *)packed + size);
+
+    memset(packed, 0, KERNEL_NAME(gemm_i8_packed_size)(source->k, source->n));
+    for (int64_t j = 0; source->type == GEMM_I8_FROM_FLOAT && j < source->n;
+         j++)
+        source->scale[j] = column_scale(source, j);
+    for (int64_t l = 0; l < source->k; l++) {
+        for (int64_t j = 0; j < source->n; j++) {
+            int8_t w = weight_at(source, l, j);
+            int64_t group = l / GEMM_I8_GROUP * TILE_COLUMNS + j % TILE_COLUMNS;
+
+            ((int8_t *)packed)[j / TILE_COLUMNS * panel_bytes(source->k) +
+                               group * GEMM_I8_GROUP + l % GEMM_I8_GROUP] = w;
+            sums[j] += w;
+        }
+    }
+}
+
+/* --- what becomes of the sums --- */
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* Some columns of the result (VF, or fewer at its end) and what they need. */
+struct columns {
+    int64_t first, count;
+    vi w_sum, w_zero, offset;
+    vf scale, bias;
+};
+
+ALWAYS vf load_floats(const float *p, int64_t count)
+{
+    if (!p)
+        return vf_set(0);
+    return count == VF ? vf_load(p) : vf_load_part(p, count);
+}
+
+ALWAYS vi load_ints(const int32_t *p, int64_t count)
+{
+    return (vi)load_floats((const float *)(const void *)p, count);
+}
+
+ALWAYS void store_floats(float *p, vf x, int64_t count)
+{
+    if (count == VF)
+        vf_store(p, x);
+    else
+        vf_store_part(p, x, count);
+}
+
+ALWAYS struct columns load_columns(const struct gemm_i8 *g, int64_t first,
+                                   int64_t count)
+{
+    const int8_t *end =
+        (const int8_t *)g->weights + panels_of(g->n) * panel_bytes(g->k);
+    const int32_t *w_sums = (const int32_t *)(const void *)end;
+    struct columns c = {.first = first, .count = count};
+
+    c.w_sum = load_ints(w_sums + first, count);
+    c.w_zero = load_ints(g->w_zero ? g->w_zero + first : NULL, count);
+    c.offset = load_ints(g->offset ? g->offset + first : NULL, count);
+    c.scale = load_floats(g->w_scale ? g->w_scale + first : NULL, count);
+    c.bias = load_floats(g->bias ? g->bias + first : NULL, count);
+    if (g->out == GEMM_I8_U8 || g->out == GEMM_I8_S8)
+        c.scale = c.scale * g->a_scale[0] / g->y_scale;
+    return c;
+}
+
+/* The sum of row i with its zero points and offset. */
+ALWAYS vi correct(const struct gemm_i8 *g, vi sum, const struct columns *c,
+                  int64_t i)
+{
+    int32_t zero = g->a_zero ? g->a_zero[i * g->a_step] : 0;
+
+    sum += c->offset - c->w_sum * vi_set(zero);
+    if (g->w_zero) {
+        /* unsigned: sums wrap */
+        uint32_t rest =
+            (uint32_t)g->a_sums[i] - (uint32_t)zero * (uint32_t)g->k;
+
+        sum -= c->w_zero * vi_set((int32_t)rest);
+    }
+    return sum;
+}
+
+ALWAYS void put_float(const struct gemm_i8 *g, vi sum, const struct columns *c,
+                      int64_t i)
+{
+    int64_t to = i * g->y_stride + c->first;
+    vf x = __builtin_convertvector(sum, vf) *
+               (c->scale * g->a_scale[i * g->a_step]) +
+           c->bias;
+
+    if (g->act == GEMM_I8_RELU)
+        x = vf_max(x, vf_set(0));
+    if (g->residual)
+        x += load_floats(g->residual + to, c->count);
+    store_floats((float *)g->y + to, x, c->count);
+}
+
+ALWAYS void put_bytes(const struct gemm_i8 *g, vi sum, const struct columns *c,
+                      int64_t i)
+{
+    vq bytes = vq_quantize(__builtin_convertvector(sum, vf) * c->scale,
+                           g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN);
+
+    memcpy((uint8_t *)g->y + i * g->y_stride + c->first, &bytes,
+           (size_t)c->count);
+}
+
+/* `count` is a constant where it is VF. */
+ALWAYS void put_columns(const struct gemm_i8 *g,
+                        const struct gemm_i8_part *tile, const int32_t *sums,
+                        const int64_t first, const int64_t count)
+{
+    struct columns c = load_columns(g, first, count);
+
+    for (int64_t r = 0; r < tile->rows; r++, sums += TILE_COLUMNS) {
+        int64_t i = tile->row + r;
+        vi sum = correct(g, *(const vi *)sums, &c, i);
+
+        if (g->out == GEMM_I8_FLOAT)
+            put_float(g, sum, &c, i);
+        else if (g->out == GEMM_I8_SUM)
+            store_floats((float *)g->y + i * g->y_stride + first, (vf)sum,
+                         count);
+        else
+            put_bytes(g, sum, &c, i);
+    }
+}
+
+static void put_tile(const struct gemm_i8 *g, const struct gemm_i8_part *tile,
+                     const int32_t *sums)
+{
+    int64_t first = tile->panel * TILE_COLUMNS;
+    int64_t end = first + TILE_COLUMNS < g->n ? first + TILE_COLUMNS : g->n;
+
+    for (; first + VF <= end; first += VF, sums += VF)
+        put_columns(g, tile, sums, first, VF);
+    if (first < end)
+        put_columns(g, tile, sums, first, end - first);
+}
+
+void KERNEL_NAME(gemm_i8)(const struct gemm_i8 *g,
+                          const struct gemm_i8_part *part)
+{
+    _Alignas(64) int32_t sums[TILE_ROWS * TILE_COLUMNS];
+    int64_t bytes = panel_bytes(g->k), end = part->row + part->rows;
+
+    for (int64_t p = part->panel; p < part->panel + part->panels; p++) {
+        const int8_t *panel = (const int8_t *)g->weights + p * bytes;
+        bool last = p + 1 == part->panel + part->panels;
+
+        for (int64_t i = part->row; i < end; i += TILE_ROWS) {
+            struct gemm_i8_part at = {
+                i, end - i < TILE_ROWS ? end - i : TILE_ROWS, p, 1};
+            struct gemm_i8_tile tile = {.a = g->a + i * g->a_stride,
+                                        .a_stride = g->a_stride,
+                                        .panel = panel,
+                                        .ahead = last ? panel : panel + bytes,
+                                        .groups = groups_of(g->k),
+                                        .rows = at.rows};
+
+            KERNEL_NAME(gemm_i8_tile)(&tile, sums);
+            put_tile(g, &at, sums);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/*
+ * Quantize: floats to uint8, and sums of uint8.
+ *
+ *   float_range(x, count, range)
+ *       range[0] = min(0, x), range[1] = max(0, x); NaN counts as 0
+ *   quantize_u8(x, count, scale, zero, y)
+ *       y = saturate(round(x / scale) + zero), halves to even; NaN gives 0
+ *   quantize_rows(q)
+ *       each row by the range of its own: scale = (max - min) / 255 (1 for a
+ *       row of zeros), zero = round(-min / scale)
+ *   sum_rows_u8(x, rows, k, x_stride, sum)
+ *       sum[i] = x[i, 0] + ... + x[i, k - 1]
+ *   flip_rows_i8(x, rows, k, y, y_stride)
+ *       y = x + 128: int8 as uint8, rows further apart
+ */
+#ifndef ENGINE_KERNEL_QUANTIZE_H
+#define ENGINE_KERNEL_QUANTIZE_H
+
+#include "kernel.h"
+
+struct quantize_rows {
+    const float *x; /* [rows, k] */
+    int64_t rows, k;
+    uint8_t *y;       /* k elements of a row are written, */
+    int64_t y_stride; /* the rest of its stride is left alone */
+    float *scale;     /* by row */
+    int32_t *zero;
+};
+
+#endif
