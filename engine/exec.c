@@ -5,24 +5,40 @@
 
 #include "clock.h"
 
-static bool may_go_on(const struct eng_limits *limits, struct error *err)
+/* The time is asked for at the first step and then once per tick: a small
+ * model's steps take no longer than the question. `seen` starts as 0. */
+static bool is_late(const struct eng_limits *limits, uint64_t *seen)
+{
+    uint64_t tick;
+
+    if (limits->deadline_ns == CLOCK_NEVER)
+        return false;
+    tick = clock_tick();
+    if (tick == *seen)
+        return false;
+    *seen = tick;
+    return clock_now_ns() >= limits->deadline_ns;
+}
+
+static bool may_go_on(const struct eng_limits *limits, uint64_t *seen,
+                      struct error *err)
 {
     if (limits->cancelled &&
         atomic_load_explicit(limits->cancelled, memory_order_relaxed))
         return fail(err, ERR_CANCELLED, "the caller cancelled the run");
-    if (limits->deadline_ns != CLOCK_NEVER &&
-        clock_now_ns() >= limits->deadline_ns)
+    if (is_late(limits, seen))
         return fail(err, ERR_TIMEOUT, "the deadline passed during the run");
     return true;
 }
 
 static bool run_step(const struct plan_frame *frame, const struct op_node *step,
-                     const struct eng_limits *limits, struct error *err)
+                     const struct eng_limits *limits, uint64_t *seen,
+                     struct error *err)
 {
     struct team_seat *seat = frame->frame.seat;
     struct error cause;
 
-    if (limits && !may_go_on(limits, err))
+    if (limits && !may_go_on(limits, seen, err))
         return false;
     if (seat)
         team_adjust(seat);
@@ -34,10 +50,11 @@ bool exec_run(struct plan_frame *frame, struct team_seat *seat,
               const struct eng_limits *limits, struct error *err)
 {
     const struct eng_plan *plan = frame->plan;
+    uint64_t seen = 0;
 
     frame->frame.seat = seat;
     for (size_t i = 0; i < plan->step_count; i++) {
-        if (!run_step(frame, &plan->steps[i], limits, err))
+        if (!run_step(frame, &plan->steps[i], limits, &seen, err))
             return false;
     }
     return true;
@@ -66,12 +83,13 @@ bool exec_run_watched(struct plan_frame *frame, struct team_seat *seat,
                       const struct exec_watch *watch, struct error *err)
 {
     const struct eng_plan *plan = frame->plan;
+    uint64_t seen = 0;
 
     frame->frame.seat = seat;
     for (size_t i = 0; i < plan->step_count; i++) {
         uint64_t start = clock_now_ns();
 
-        if (!run_step(frame, &plan->steps[i], limits, err))
+        if (!run_step(frame, &plan->steps[i], limits, &seen, err))
             return false;
         report(watch, plan, &plan->steps[i], start);
     }

@@ -14,6 +14,14 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_tick(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
 uint64_t clock_left_ms(uint64_t deadline_ns)
 {
     uint64_t now_ns = clock_now_ns();

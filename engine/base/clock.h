@@ -19,6 +19,10 @@
 /* Nanoseconds of CLOCK_BOOTTIME; never goes back. */
 uint64_t clock_now_ns(void);
 
+/* A number that changes every few milliseconds and costs next to nothing: tells
+ * when it is worth asking for the time again. */
+uint64_t clock_tick(void);
+
 /* Milliseconds from now until `deadline_ns`; 0 when it has passed. */
 uint64_t clock_left_ms(uint64_t deadline_ns);
 

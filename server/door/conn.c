@@ -394,7 +394,7 @@ static bool is_late(const struct conn_table *table, const struct conn *conn)
 }
 
 /* A late head or body gets an answer, so its sending side stays open: the
- * HTTP thread wakes up, sees `expired` and answers. */
+ * next turn of the REST door sees `expired` and answers. */
 static void end_locked(struct conn *conn)
 {
     enum conn_phase phase = atomic_load(&conn->phase);

@@ -11,7 +11,7 @@
  * learns of the end.
  *
  * Threads: take, sweep, gone by the gate's thread; release by any; the HTTP
- * part by the HTTP thread; see the fields.
+ * part by whoever has the REST door's turn; see the fields.
  */
 #ifndef DOOR_CONN_H
 #define DOOR_CONN_H
@@ -58,7 +58,7 @@ struct conn {
     atomic_bool gone;             /* the peer will send no more */
     atomic_bool expired;          /* a 408 is due */
 
-    /* the HTTP thread */
+    /* whoever has the REST door's turn */
     struct http_guard guard;
     char *held; /* bytes the guard has not passed, or nobody has taken */
     size_t held_size, held_passed;

@@ -18,7 +18,8 @@
 enum {
     PAGE_SLOTS = 1024,
     PAGES = 1024, /* sockets up to 1,048,575 */
-    DROP_MAX = 1 << 20
+    DROP_MAX = 1 << 20,
+    CLEAR_MAX = 4096
 };
 
 /*
@@ -326,4 +327,9 @@ ssize_t http_feed_recv(int fd, void *bytes, size_t size, int flags)
         return would_block();
     send_guard_refusal(conn);
     return drop(conn, bytes, size);
+}
+
+void *http_feed_clear(void *bytes, int value, size_t size)
+{
+    return size < CLEAR_MAX ? memset(bytes, value, size) : bytes;
 }

@@ -12,6 +12,8 @@
 #include "clock.h"
 #include "sync.h"
 
+enum { NAP_MS = 2 };
+
 struct job {
     struct srv_call *call;
     queue_answer *answer;
@@ -28,11 +30,13 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t work; /* a job or the end has come */
     pthread_cond_t idle; /* nothing waits and nothing runs */
+    pthread_cond_t calm; /* a worker has no call */
     struct job *ring;
     size_t length;         /* of the ring: calls that may wait or run */
     size_t first, waiting; /* by lock */
     size_t running;        /* by lock; until the answer is handed over */
     size_t unserved;       /* by lock; waiting, or in a handler */
+    size_t napping;        /* by lock; threads in queue_nap() */
     bool draining, ended;  /* by lock */
     struct worker *workers;
     size_t worker_count;
@@ -68,6 +72,14 @@ static void done_locked(struct queue *queue)
         (void)pthread_cond_broadcast(&queue->idle);
 }
 
+/* The worker has nothing to do: those who left theirs to it must wake up. */
+static void rest_locked(struct queue *queue)
+{
+    if (queue->napping > 0)
+        (void)pthread_cond_broadcast(&queue->calm);
+    (void)pthread_cond_wait(&queue->work, &queue->lock);
+}
+
 static void *work(void *context)
 {
     struct worker *worker = context;
@@ -78,7 +90,7 @@ static void *work(void *context)
         struct job job;
 
         while (queue->waiting == 0 && !queue->ended)
-            (void)pthread_cond_wait(&queue->work, &queue->lock);
+            rest_locked(queue);
         if (queue->waiting == 0)
             break;
         job = take_locked(queue, worker);
@@ -121,6 +133,7 @@ struct queue *queue_new(int workers, int length, struct error *err)
     (void)pthread_mutex_init(&queue->lock, NULL);
     sync_cond_init(&queue->work);
     sync_cond_init(&queue->idle);
+    sync_cond_init(&queue->calm);
     queue->length = (size_t)workers + (size_t)length;
     queue->ring = calloc(queue->length, sizeof *queue->ring);
     queue->workers = calloc((size_t)workers, sizeof *queue->workers);
@@ -167,6 +180,32 @@ void queue_load(struct queue *queue, int *waiting, int *running)
     *waiting = (int)queue->waiting;
     *running = (int)queue->running;
     (void)pthread_mutex_unlock(&queue->lock);
+}
+
+bool queue_is_ahead(struct queue *queue)
+{
+    bool ahead;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    ahead = queue->waiting > queue->worker_count;
+    (void)pthread_mutex_unlock(&queue->lock);
+    return ahead;
+}
+
+bool queue_nap(struct queue *queue)
+{
+    struct timespec until = sync_after_ms(NAP_MS);
+    bool busy;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    busy = queue->waiting > 0;
+    if (busy) {
+        queue->napping++;
+        (void)pthread_cond_timedwait(&queue->calm, &queue->lock, &until);
+        queue->napping--;
+    }
+    (void)pthread_mutex_unlock(&queue->lock);
+    return busy;
 }
 
 static void cut(struct srv_call *call)
@@ -218,6 +257,7 @@ void queue_free(struct queue *queue)
             (void)pthread_join(queue->workers[i].thread, NULL);
     (void)pthread_cond_destroy(&queue->work);
     (void)pthread_cond_destroy(&queue->idle);
+    (void)pthread_cond_destroy(&queue->calm);
     (void)pthread_mutex_destroy(&queue->lock);
     free(queue->workers);
     free(queue->ring);

@@ -19,7 +19,8 @@
 struct queue;
 
 /* Sends what the call holds; runs on a worker, once per accepted call, after
- * which the queue does not touch the call again. */
+ * which the queue does not touch the call again. A door may do here what else
+ * is to be done, see queue_nap(). */
 typedef void queue_answer(struct srv_call *call);
 
 /*
@@ -39,6 +40,15 @@ bool queue_push(struct queue *queue, struct srv_call *call,
 
 /* Calls that wait and that run now. */
 void queue_load(struct queue *queue, int *waiting, int *running);
+
+/* More calls wait than there are workers. */
+bool queue_is_ahead(struct queue *queue);
+
+/*
+ * For a thread whose work the workers do between two calls: sleeps until one
+ * of them has no call left, at most 2 ms. false, at once, if no call waits.
+ */
+bool queue_nap(struct queue *queue);
 
 /*
  * Refuses new calls, waits until none is left or `grace_ms` has passed, then

@@ -6,10 +6,6 @@
  * before the answer, even of requests that fail: closing a connection with
  * unread bytes would reset it before the peer has read why.
  */
-#include "rest.h"
-
-#include <microhttpd.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +16,7 @@
 #include "clock.h"
 #include "feed.h"
 #include "log.h"
-#include "rest_rules.h"
+#include "rest_internal.h"
 
 enum {
     /* Holds the largest head that passes the guard, its parsed fields and the
@@ -34,30 +30,6 @@ enum {
     SETTLE_STEP_NS = 1000000
 };
 
-struct rest_request {
-    struct srv_call call; /* first: the queue gives it back */
-    struct rest *rest;
-    struct conn *conn;
-    struct MHD_Connection *connection;
-    char *target; /* as it stood in the request line; in the arena */
-    struct route_match match;
-    struct buf body;
-    bool opened; /* the first callback was there: the head is complete */
-    bool served; /* the call holds the answer */
-    bool lost;   /* memory ran out while the body came */
-    struct srv_header headers[HTTP_FIELDS_MAX];
-    struct rest_request *next_free;
-};
-
-struct rest {
-    struct rest_options options;
-    struct rest_rules rules;
-    struct MHD_Daemon *daemon;
-    struct rest_request *free_requests; /* the HTTP thread's */
-    atomic_int busy;                    /* requests between open and answer */
-    atomic_bool leaving;
-};
-
 /* ---- open ---- */
 
 static struct rest_request *request_new(struct rest *rest)
@@ -65,7 +37,7 @@ static struct rest_request *request_new(struct rest *rest)
     struct rest_request *request = rest->free_requests;
 
     if (request) {
-        rest->free_requests = request->next_free;
+        rest->free_requests = request->next;
         return request;
     }
     request = calloc(1, sizeof *request);
@@ -92,7 +64,7 @@ static void request_free(struct rest_request *request)
         arena_reset(&call->arena);
     shrink(&request->body);
     shrink(&call->out);
-    request->next_free = request->rest->free_requests;
+    request->next = request->rest->free_requests;
     request->rest->free_requests = request;
 }
 
@@ -266,16 +238,8 @@ static bool find_endpoint(struct rest_request *request, const char *verb,
     return check_type(call, err);
 }
 
-/* The worker is done: the library calls back for the answer. */
-static void resume(struct srv_call *call)
-{
-    struct rest_request *request = (struct rest_request *)(void *)call;
-
-    MHD_resume_connection(request->connection);
-}
-
-/* True when the call holds the answer, false when the library will call back:
- * a worker has the call, or had it already, or refused it. */
+/* True when the call holds the answer, false when a worker has the call and the
+ * library will call back once it was brought. */
 static bool serve(struct rest_request *request)
 {
     struct srv_call *call = &request->call;
@@ -285,9 +249,10 @@ static bool serve(struct rest_request *request)
         return true;
     }
     conn_watch(request->conn, &call->cancelled);
+    if (!queue_push(request->rest->options.queue, call, rest_bring))
+        return true;
+    /* Its answer waits for the next turn, however soon it is brought. */
     MHD_suspend_connection(request->connection);
-    if (!queue_push(request->rest->options.queue, call, resume))
-        MHD_resume_connection(request->connection);
     return false;
 }
 
@@ -423,12 +388,13 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
                                void **socket_context,
                                enum MHD_ConnectionNotificationCode code)
 {
+    struct rest *rest = context;
     const union MHD_ConnectionInfo *info;
 
-    (void)context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         info = MHD_get_connection_info(connection,
                                        MHD_CONNECTION_INFO_CONNECTION_FD);
+        rest->adopted = true;
         *socket_context = info ? feed_find(info->connect_fd) : NULL;
     } else if (*socket_context) {
         feed_close(*socket_context);
@@ -460,8 +426,8 @@ static void log_library(void *context, const char *format, va_list args)
 
 static struct MHD_Daemon *start_daemon(struct rest *rest)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
-                     MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     unsigned connections = (unsigned)rest->options.door->max_connections + 16;
 
     return MHD_start_daemon(
@@ -484,6 +450,8 @@ struct rest *rest_open(const struct rest_options *options, struct error *err)
         return NULL;
     }
     rest->options = *options;
+    rest->wake_fd = -1;
+    (void)pthread_mutex_init(&rest->mu, NULL);
     if (!rest_rules_init(&rest->rules, options->door, options->routes, err))
         goto failed;
     rest->daemon = start_daemon(rest);
@@ -491,29 +459,42 @@ struct rest *rest_open(const struct rest_options *options, struct error *err)
         fail(err, ERR_INTERNAL, "the HTTP library did not start");
         goto failed;
     }
+    if (!rest_turn_start(rest, err))
+        goto failed;
     return rest;
 failed:
     rest_close(rest);
     return NULL;
 }
 
+/* A connection that the library does not adopt is still ours; it closes the
+ * socket in any case. */
+static void adopt_locked(struct rest *rest, struct conn *conn)
+{
+    socklen_t size = conn->address.any.sa_family == AF_INET
+                         ? sizeof conn->address.v4
+                         : sizeof conn->address.v6;
+
+    rest->adopted = false;
+    if (MHD_add_connection(rest->daemon, conn->fd, &conn->address.any, size) !=
+            MHD_YES &&
+        !rest->adopted)
+        feed_close(conn);
+}
+
 void rest_add(struct rest *rest, struct conn *conn)
 {
     struct error err = {0};
     int fd = conn->fd;
-    socklen_t size = conn->address.any.sa_family == AF_INET
-                         ? sizeof conn->address.v4
-                         : sizeof conn->address.v6;
 
     if (!feed_open(conn, &rest->rules.http, &err)) {
         conn_release(conn);
         (void)close(fd);
         return;
     }
-    /* closes the socket if it fails */
-    if (MHD_add_connection(rest->daemon, fd, &conn->address.any, size) !=
-        MHD_YES)
-        feed_close(conn);
+    (void)pthread_mutex_lock(&rest->mu);
+    adopt_locked(rest, conn);
+    rest_turn_leave(rest);
 }
 
 void rest_leave(struct rest *rest)
@@ -535,14 +516,16 @@ void rest_close(struct rest *rest)
 {
     if (!rest)
         return;
+    rest_turn_stop(rest);
     if (rest->daemon)
         MHD_stop_daemon(rest->daemon);
     while (rest->free_requests) {
         struct rest_request *request = rest->free_requests;
 
-        rest->free_requests = request->next_free;
+        rest->free_requests = request->next;
         request_destroy(request);
     }
     rest_rules_release(&rest->rules);
+    (void)pthread_mutex_destroy(&rest->mu);
     free(rest);
 }

@@ -3,8 +3,8 @@
  *
  *   open      a head has come: a request object with its arena
  *   receive   the body, bounded by the guard in front (feed.h)
- *   hand over route; OP_INLINE is served on the HTTP thread, OP_QUEUE goes to
- *             a worker while the connection is suspended
+ *   hand over route; OP_INLINE is served at once, OP_QUEUE goes to a worker
+ *             while the connection is suspended
  *   answer    status, headers and bytes of the call
  *
  * Threads: open, add, drain and close by one thread at a time; the rest any.

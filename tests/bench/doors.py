@@ -3,6 +3,7 @@
 
     ./test.sh -R none          (sets up and builds)
     .venv/bin/python tests/bench/doors.py [--pairs 5] [--seconds 2] [--json]
+                                          [--only rest|grpc|predict]
 
 Every figure is a ratio measured in one run, A B A B, medians of the pairs; on
 a noisy machine the processor time per request (bare / ours) is the steadier one:
@@ -134,7 +135,45 @@ def start_time():
     return took
 
 
-def measure(count, seconds):
+def against_rest(server, count, seconds, folder):
+    bare, port = bare_program("bare_mhd")
+    measured = pairs(
+        count,
+        lambda: loaded(server, seconds,
+                       lambda: wrk(server.port, "/health", seconds)),
+        lambda: loaded(bare, seconds, lambda: wrk(port, "/health", seconds)))
+    bare.stop()
+    return measured
+
+
+def against_grpc(server, count, seconds, folder):
+    frame = pathlib.Path(folder, "frame")
+    frame.write_bytes(bytes(5))  # an empty message, not compressed
+    path = "/grpc.health.v1.Health/Check"
+    bare, port = bare_program("bare_grpc")
+    measured = pairs(
+        count,
+        lambda: loaded(server, seconds,
+                       lambda: h2load(server.port, path, seconds, frame)),
+        lambda: loaded(bare, seconds, lambda: h2load(port, path, seconds, frame)))
+    bare.stop()
+    return measured
+
+
+def against_engine(server, count, seconds, folder):
+    script = pathlib.Path(folder, "post")
+    script.write_text(POST)
+    return pairs(
+        count,
+        lambda: loaded(server, seconds,
+                       lambda: wrk(server.port, "/predict", seconds, script)),
+        lambda: in_process(seconds))
+
+
+ROWS = {"rest": against_rest, "grpc": against_grpc, "predict": against_engine}
+
+
+def measure(count, seconds, rows):
     result = {"start_to_first_answer_s":
               statistics.median(start_time() for _ in range(count))}
     registry, server = harness.Registry(), harness.Server("--log-level", "warn")
@@ -142,31 +181,9 @@ def measure(count, seconds):
                              "registry": rss_mb(registry.process.pid)}
     registry.stop()
     result["binary_mb"] = stripped_mb(harness.BIN / "specserve")
-    bare, bare_port = bare_program("bare_mhd")
-    result["rest"] = pairs(
-        count,
-        lambda: loaded(server, seconds,
-                       lambda: wrk(server.port, "/health", seconds)),
-        lambda: loaded(bare, seconds, lambda: wrk(bare_port, "/health", seconds)))
-    bare.stop()
     with tempfile.TemporaryDirectory() as folder:
-        frame, script = pathlib.Path(folder, "frame"), pathlib.Path(folder, "post")
-        frame.write_bytes(bytes(5))  # an empty message, not compressed
-        script.write_text(POST)
-        bare, bare_port = bare_program("bare_grpc")
-        path = "/grpc.health.v1.Health/Check"
-        result["grpc"] = pairs(
-            count,
-            lambda: loaded(server, seconds,
-                           lambda: h2load(server.port, path, seconds, frame)),
-            lambda: loaded(bare, seconds,
-                           lambda: h2load(bare_port, path, seconds, frame)))
-        bare.stop()
-        result["predict"] = pairs(
-            count,
-            lambda: loaded(server, seconds,
-                           lambda: wrk(server.port, "/predict", seconds, script)),
-            lambda: in_process(seconds))
+        for row in rows:
+            result[row] = ROWS[row](server, count, seconds, folder)
     server.stop()
     return result
 
@@ -175,9 +192,11 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--pairs", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=2)
+    arguments.add_argument("--only", choices=ROWS, action="append")
     arguments.add_argument("--json", action="store_true")
     chosen = arguments.parse_args()
-    result = measure(chosen.pairs, chosen.seconds)
+    rows = chosen.only or list(ROWS)
+    result = measure(chosen.pairs, chosen.seconds, rows)
     if chosen.json:
         print(json.dumps(result))
         return
@@ -186,7 +205,7 @@ def main():
         print(f"idle memory {program:10} {size:.1f} MB")
     print(f"server binary stripped {result['binary_mb']:.2f} MB")
     print("            ours/s     bare/s  ratio  processor ratio")
-    for name in ("rest", "grpc", "predict"):
+    for name in rows:
         row = result[name]
         print(f"{name:8} {row['ours']:9.0f}  {row['bare']:9.0f}  {row['ratio']:.2f}   "
               f"{row['cpu_ratio']:.2f}")

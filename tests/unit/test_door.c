@@ -27,6 +27,7 @@ enum { PATIENCE_S = 20 };
 
 struct stage {
     atomic_bool open;   /* handlers may go on */
+    atomic_bool later;  /* ... those of /later */
     atomic_int started; /* handlers */
     atomic_int stopped; /* handlers that saw call_should_stop() */
 };
@@ -50,20 +51,36 @@ static bool quick(struct srv_call *call, const void *request, void *reply,
     return true;
 }
 
-static bool held(struct srv_call *call, const void *request, void *reply,
+static bool hold(struct srv_call *call, const atomic_bool *until,
                  struct error *err)
 {
     struct stage *stage = call->app;
 
     atomic_fetch_add(&stage->started, 1);
-    while (!atomic_load(&stage->open)) {
+    while (!atomic_load(until)) {
         if (call_should_stop(call)) {
             atomic_fetch_add(&stage->stopped, 1);
             return fail(err, ERR_TIMEOUT, "stopped");
         }
         pause_1ms();
     }
-    return quick(call, request, reply, err);
+    return true;
+}
+
+static bool held(struct srv_call *call, const void *request, void *reply,
+                 struct error *err)
+{
+    struct stage *stage = call->app;
+
+    return hold(call, &stage->open, err) && quick(call, request, reply, err);
+}
+
+static bool held_later(struct srv_call *call, const void *request, void *reply,
+                       struct error *err)
+{
+    struct stage *stage = call->app;
+
+    return hold(call, &stage->later, err) && quick(call, request, reply, err);
 }
 
 static const struct op_def ops[] = {
@@ -80,6 +97,20 @@ static const struct op_def ops[] = {
      .reply = &runtime_health_response_def,
      .run = OP_QUEUE,
      .handle = held},
+    {.id = "test.later",
+     .verb = "POST",
+     .path = "/later",
+     .request = &runtime_health_request_def,
+     .reply = &runtime_health_response_def,
+     .run = OP_QUEUE,
+     .handle = held_later},
+    {.id = "test.brief",
+     .verb = "POST",
+     .path = "/brief",
+     .request = &runtime_health_request_def,
+     .reply = &runtime_health_response_def,
+     .run = OP_QUEUE,
+     .handle = quick},
     {.id = "test.short",
      .verb = "POST",
      .path = "/short",
@@ -175,10 +206,12 @@ static bool peer_is_closed(int fd)
 }
 
 #define QUICK "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define HELD                                                                   \
-    "POST /held HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
-#define SHORT                                                                  \
-    "POST /short HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+#define POST(path)                                                             \
+    "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+#define HELD  POST("/held")
+#define LATER POST("/later")
+#define BRIEF POST("/brief")
+#define SHORT POST("/short")
 
 static void assert_quick_answers(const struct door *door)
 {
@@ -557,6 +590,65 @@ static void test_door_drain_cancels_after_its_grace(void **state)
     door_close(door);
 }
 
+/* ---- many callers at once ---- */
+
+enum { CROWD = 16, CROWD_ROUNDS = 200 };
+
+/* All calls wait for one worker, again and again; none may be lost. */
+static void test_door_answers_a_crowd(void **state)
+{
+    struct stage stage = {0};
+    struct door *door = open_door((struct door_options){0}, &stage);
+    int peers[CROWD];
+    char answer[2048];
+
+    (void)state;
+    for (size_t i = 0; i < CROWD; i++)
+        peers[i] = peer_open(door);
+    for (size_t round = 0; round < CROWD_ROUNDS; round++) {
+        for (size_t i = 0; i < CROWD; i++)
+            peer_send(peers[i], BRIEF);
+        for (size_t i = 0; i < CROWD; i++)
+            assert_int_equal(peer_answer(peers[i], answer, sizeof answer), 200);
+    }
+    for (size_t i = 0; i < CROWD; i++)
+        (void)close(peers[i]);
+    door_close(door);
+}
+
+/* Answers that gathered go out although the worker has begun a long call. */
+static void test_door_answers_a_crowd_before_a_long_call(void **state)
+{
+    struct stage stage = {0};
+    struct door *door = open_door((struct door_options){0}, &stage);
+    int peers[CROWD], first = peer_open(door), last = peer_open(door);
+    char answer[2048];
+
+    (void)state;
+    peer_send(first, HELD);
+    wait_until(&stage.started, 1);
+    for (size_t i = 0; i < CROWD; i++) {
+        peers[i] = peer_open(door);
+        peer_send(peers[i], BRIEF);
+    }
+    wait_for_load(door, CROWD, 1);
+    peer_send(last, LATER);
+    wait_for_load(door, CROWD + 1, 1);
+    atomic_store(&stage.open, true);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_int_equal(peer_answer(peers[i], answer, sizeof answer), 200);
+        (void)close(peers[i]);
+    }
+    wait_until(&stage.started, 2);
+    assert_quick_answers(door);
+    assert_int_equal(recv(last, answer, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    atomic_store(&stage.later, true);
+    assert_int_equal(peer_answer(last, answer, sizeof answer), 200);
+    (void)close(first);
+    (void)close(last);
+    door_close(door);
+}
+
 /* door_close() alone must not hang, abort or leave a peer waiting. */
 static void test_door_closes_with_calls_and_peers_left(void **state)
 {
@@ -596,6 +688,8 @@ int main(void)
         cmocka_unit_test(
             test_door_drain_answers_what_runs_and_refuses_the_rest),
         cmocka_unit_test(test_door_drain_cancels_after_its_grace),
+        cmocka_unit_test(test_door_answers_a_crowd),
+        cmocka_unit_test(test_door_answers_a_crowd_before_a_long_call),
         cmocka_unit_test(test_door_closes_with_calls_and_peers_left),
     };
 

@@ -260,6 +260,47 @@ static void test_queue_drain_cancels_what_is_left(void **state)
         call_end(&calls[i]);
 }
 
+/* Nothing waits: whoever asks has to do its work itself. */
+static void test_queue_nap_is_none_while_no_call_waits(void **state)
+{
+    struct queue *queue = open_queue(1, 4);
+    struct srv_call call;
+    struct stage stage;
+
+    (void)state;
+    stage_init(&stage, false);
+    assert_false(queue_nap(queue));
+    call_start(&call, &stage, 0);
+    assert_true(queue_push(queue, &call, answer));
+    wait_for(&stage, &stage.started, 1);
+    assert_false(queue_nap(queue));
+    assert_false(queue_is_ahead(queue));
+    stage_open(&stage);
+    queue_free(queue);
+    call_end(&call);
+}
+
+static void test_queue_nap_ends_although_the_worker_is_busy(void **state)
+{
+    struct queue *queue = open_queue(1, 4);
+    struct srv_call calls[3];
+    struct stage stage;
+
+    (void)state;
+    stage_init(&stage, false); /* no worker comes back during the nap */
+    for (uint64_t i = 0; i < 3; i++) {
+        call_start(&calls[i], &stage, i);
+        assert_true(queue_push(queue, &calls[i], answer));
+    }
+    wait_for(&stage, &stage.started, 1);
+    assert_true(queue_nap(queue));
+    assert_true(queue_is_ahead(queue));
+    stage_open(&stage);
+    queue_free(queue);
+    for (size_t i = 0; i < 3; i++)
+        call_end(&calls[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +310,8 @@ int main(void)
         cmocka_unit_test(test_queue_does_not_run_late_or_cancelled_calls),
         cmocka_unit_test(test_queue_drain_lets_running_calls_end),
         cmocka_unit_test(test_queue_drain_cancels_what_is_left),
+        cmocka_unit_test(test_queue_nap_is_none_while_no_call_waits),
+        cmocka_unit_test(test_queue_nap_ends_although_the_worker_is_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
