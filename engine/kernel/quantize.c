@@ -30,20 +30,36 @@ void KERNEL_NAME(float_range)(const float *x, int64_t count, float range[2])
     range[1] = vf_largest(high);
 }
 
-void KERNEL_NAME(quantize_u8)(const float *x, int64_t count, float scale,
-                              int32_t zero, uint8_t *y)
+void KERNEL_NAME(quantize_bytes)(const float *x, int64_t count,
+                                 const struct quantize_step *step, void *y)
 {
+    const vf scale = vf_set(step->scale);
+    uint8_t *to = y;
     int64_t i = 0;
     vq bytes;
 
     for (; i + VF <= count; i += VF) {
-        bytes = vq_quantize(vf_load(x + i) / scale, zero, 0);
-        memcpy(y + i, &bytes, sizeof bytes);
+        bytes = vq_quantize(vf_load(x + i) / scale, step->zero, step->low);
+        memcpy(to + i, &bytes, sizeof bytes);
     }
     if (i == count)
         return;
-    bytes = vq_quantize(vf_load_part(x + i, count - i) / scale, zero, 0);
-    memcpy(y + i, &bytes, (size_t)(count - i));
+    bytes = vq_quantize(vf_load_part(x + i, count - i) / scale, step->zero,
+                        step->low);
+    memcpy(to + i, &bytes, (size_t)(count - i));
+}
+
+void KERNEL_NAME(dequantize_bytes)(const void *x, int64_t count,
+                                   const struct quantize_step *step, float *y)
+{
+    const uint8_t *from = x;
+    /* int8 as uint8: 128 more, both here and in the zero point */
+    const uint8_t flip = step->low ? 0x80 : 0;
+    const int32_t zero = step->zero - step->low;
+    const float scale = step->scale;
+
+    for (int64_t i = 0; i < count; i++)
+        y[i] = (float)((from[i] ^ flip) - zero) * scale;
 }
 
 static void quantize_row(const float *x, int64_t k, float inverse, int32_t zero,

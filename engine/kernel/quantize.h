@@ -1,10 +1,13 @@
 /*
- * Quantize: floats to uint8, and sums of uint8.
+ * Quantize: floats to bytes and back, and sums of bytes.
  *
  *   float_range(x, count, range)
  *       range[0] = min(0, x), range[1] = max(0, x); NaN counts as 0
- *   quantize_u8(x, count, scale, zero, y)
- *       y = saturate(round(x / scale) + zero), halves to even; NaN gives 0
+ *   quantize_bytes(x, count, step, y)
+ *       y = saturate(round(x / scale) + zero), halves to even; NaN gives the
+ *       lowest
+ *   dequantize_bytes(x, count, step, y)
+ *       y = (x - zero) * scale
  *   quantize_rows(q)
  *       each row by the range of its own: scale = (max - min) / 255 (1 for a
  *       row of zeros), zero = round(-min / scale)
@@ -17,6 +20,11 @@
 #define ENGINE_KERNEL_QUANTIZE_H
 
 #include "kernel.h"
+
+struct quantize_step {
+    float scale;
+    int32_t zero, low; /* low: 0 for uint8, -128 for int8 */
+};
 
 struct quantize_rows {
     const float *x; /* [rows, k] */

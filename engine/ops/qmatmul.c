@@ -30,7 +30,7 @@ static struct op_qmatmul *new_state(struct op_node *op,
     return op_qmatmul_shape(op, q, err) ? q : NULL;
 }
 
-static bool integer_infer(struct op_node *op, struct error *err)
+bool op_matmul_integer_infer(struct op_node *op, struct error *err)
 {
     struct op_qmatmul inputs = {.a = 0, .b = 1, .a_zero = 2, .b_zero = 3};
 
@@ -61,14 +61,14 @@ const struct op_impl op_matmul_integer = {.name = "matmul.integer",
                                           .in_max = 4,
                                           .out_min = 1,
                                           .out_max = 1,
-                                          .infer = integer_infer,
+                                          .infer = op_matmul_integer_infer,
                                           .run = integer_run};
 
 /* --- QLinearMatMul --- */
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 
-static bool linear_infer(struct op_node *op, struct error *err)
+bool op_qlinear_matmul_infer(struct op_node *op, struct error *err)
 {
     struct op_qmatmul inputs = {
         .a = A, .b = B, .a_zero = A_ZERO, .b_zero = B_ZERO};
@@ -117,5 +117,5 @@ const struct op_impl op_qlinear_matmul = {.name = "qlinear_matmul",
                                           .in_max = 8,
                                           .out_min = 1,
                                           .out_max = 1,
-                                          .infer = linear_infer,
+                                          .infer = op_qlinear_matmul_infer,
                                           .run = linear_run};

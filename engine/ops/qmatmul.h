@@ -39,4 +39,11 @@ typedef void (*op_qmatmul_row_fn)(const struct op_node *op,
 void op_qmatmul_run(const struct op_node *op, const struct op_frame *frame,
                     const struct op_qmatmul *q, op_qmatmul_row_fn put);
 
+/* The infer of the operators' rows. Errors: see qmatmul.c, qmatmul_float.c,
+ * qmatmul_dynamic.c. */
+bool op_matmul_integer_infer(struct op_node *op, struct error *err);
+bool op_qlinear_matmul_infer(struct op_node *op, struct error *err);
+bool op_qmatmul_float_infer(struct op_node *op, struct error *err);
+bool op_qmatmul_dynamic_infer(struct op_node *op, struct error *err);
+
 #endif

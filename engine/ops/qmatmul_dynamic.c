@@ -9,13 +9,11 @@
  *   errors  ERR_MODEL_INVALID: shapes, scales or zero points do not fit
  *   source  ONNX Runtime, ContribOperators; a has one scale for all of it
  */
-#include "quant.h"
-
-#include "gemm.h"
+#include "qmatmul.h"
 
 enum { A, B, B_SCALE, B_ZERO, BIAS };
 
-static bool dynamic_infer(struct op_node *op, struct error *err)
+bool op_qmatmul_dynamic_infer(struct op_node *op, struct error *err)
 {
     struct op_matmul *matmul = op_alloc(op, sizeof *matmul, err);
 
@@ -102,6 +100,6 @@ const struct op_impl op_qmatmul_dynamic = {.name = "qmatmul.dynamic",
                                            .in_max = 5,
                                            .out_min = 1,
                                            .out_max = 1,
-                                           .infer = dynamic_infer,
+                                           .infer = op_qmatmul_dynamic_infer,
                                            .prepare = dynamic_prepare,
                                            .run = dynamic_run};

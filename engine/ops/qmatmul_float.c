@@ -47,7 +47,7 @@ static void put_row(const struct op_node *op, const struct op_frame *frame,
 
 enum { A, B, A_SCALE, B_SCALE, A_ZERO, B_ZERO, BIAS };
 
-static bool to_float_infer(struct op_node *op, struct error *err)
+bool op_qmatmul_float_infer(struct op_node *op, struct error *err)
 {
     struct to_float *state = op_alloc(op, sizeof *state, err);
 
@@ -83,5 +83,5 @@ const struct op_impl op_qmatmul_float = {.name = "qmatmul.float",
                                          .in_max = 7,
                                          .out_min = 1,
                                          .out_max = 1,
-                                         .infer = to_float_infer,
+                                         .infer = op_qmatmul_float_infer,
                                          .run = to_float_run};

@@ -20,6 +20,7 @@
  *           ERR_MODEL_UNSUPPORTED: 8-bit floats, 2- and 4-bit integers
  *   source  ONNX operator list; rounding is half to even
  */
+#include "kernel/quantize.h"
 #include "quant.h"
 
 #include <string.h>
@@ -203,6 +204,32 @@ static void dequantize_row(const struct op_node *op,
     }
 }
 
+/* Bytes and floats with one scale for the row, by the kernels. */
+static bool fast_row(const struct op_node *op, const struct op_frame *frame,
+                     const struct quantize_row *row, bool back)
+{
+    const struct quantize_state *state = op->state;
+    enum eng_dtype dtype = back ? op->in[0]->dtype : op->out[0]->dtype;
+    enum eng_dtype real = back ? op->out[0]->dtype : op->in[0]->dtype;
+    const unsigned char *x = op_in(op, frame, 0);
+    unsigned char *y = op_out(op, frame, 0);
+    struct quantize_step step = {.low = dtype == ENG_I8 ? INT8_MIN : 0};
+    size_t first = (size_t)row->first;
+
+    if (row->scale_step || real != ENG_F32 || !(OP_TYPES_QUANT8 >> dtype & 1))
+        return false;
+    step.scale = op_real_at(op->in[1]->dtype, op_in(op, frame, 1), row->scale);
+    if (op_has(op, 2))
+        step.zero = op_quant_at(dtype, op_in(op, frame, 2), row->scale);
+    if (back)
+        kernels()->dequantize_bytes(x + first, state->inner, &step,
+                                    (float *)(void *)y + first);
+    else
+        kernels()->quantize_bytes((const float *)(const void *)x + first,
+                                  state->inner, &step, y + first);
+    return true;
+}
+
 static bool quantize_run(const struct op_node *op, const struct op_frame *frame,
                          struct error *err)
 {
@@ -216,6 +243,8 @@ static bool quantize_run(const struct op_node *op, const struct op_frame *frame,
                                            (o * state->dim + a) * state->inner};
 
             row.scale = scale_at(state, o, a, &row.scale_step);
+            if (fast_row(op, frame, &row, back))
+                continue;
             if (back)
                 dequantize_row(op, frame, &row);
             else

@@ -12,6 +12,7 @@
  *   source  ONNX operator list; a range without extent has scale 1, as ONNX
  *           Runtime gives it
  */
+#include "kernel/quantize.h"
 #include "quant.h"
 
 static bool dynamic_infer(struct op_node *op, struct error *err)
@@ -31,14 +32,11 @@ static bool dynamic_infer(struct op_node *op, struct error *err)
 
 float op_quant_range(const float *x, int64_t count, uint8_t *zero)
 {
-    float low = 0, high = 0, scale;
+    float range[2], scale;
 
-    for (int64_t i = 0; i < count; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
-    scale = high == low ? 1 : (high - low) / UINT8_MAX;
-    op_quant_put(ENG_U8, zero, 0, -low / scale, 0);
+    kernels()->float_range(x, count, range);
+    scale = range[1] == range[0] ? 1 : (range[1] - range[0]) / UINT8_MAX;
+    op_quant_put(ENG_U8, zero, 0, -range[0] / scale, 0);
     return scale;
 }
 
@@ -49,11 +47,13 @@ static bool dynamic_run(const struct op_node *op, const struct op_frame *frame,
     float *scale = op_out(op, frame, 1);
     uint8_t *zero = op_out(op, frame, 2);
     int64_t count = eng_tensor_count(op->in[0]);
+    struct quantize_step step = {.low = 0};
 
     (void)err;
     *scale = op_quant_range(x, count, zero);
-    for (int64_t i = 0; i < count; i++)
-        op_quant_put(ENG_U8, op_out(op, frame, 0), i, x[i] / *scale, *zero);
+    step.scale = *scale;
+    step.zero = *zero;
+    kernels()->quantize_bytes(x, count, &step, op_out(op, frame, 0));
     return true;
 }
 

@@ -352,30 +352,45 @@ static void test_float_weights_are_quantised_by_column(void **state)
     }
 }
 
-static int plain_u8(float x, float scale, int32_t zero)
+static int plain_byte(float x, const struct quantize_step *step)
 {
-    return clamp(rintf(x / scale) + (float)zero, 0);
+    if (isnan(x))
+        return step->low;
+    return clamp(rintf(x / step->scale) + (float)step->zero, step->low);
 }
 
-static void check_quantize(const struct kernels *k, int64_t count)
+static int byte_at(const uint8_t *y, int64_t i, int low)
 {
-    float x[K_MAX], range[2], low = 0, high = 0;
+    return low ? (int8_t)y[i] : y[i];
+}
+
+static void check_quantize(const struct kernels *k, int64_t count, int low)
+{
+    struct quantize_step step = {.scale = 0.31F, .zero = low + 101, .low = low};
+    float x[K_MAX], back[K_MAX + 1], range[2], bottom = 0, top = 0;
     uint8_t y[K_MAX + 1];
 
     for (int64_t i = 0; i < count; i++) {
         x[i] = any_float(0.37F) - 20;
-        low = fminf(low, x[i]);
-        high = fmaxf(high, x[i]);
+        bottom = fminf(bottom, x[i]);
+        top = fmaxf(top, x[i]);
     }
     if (count > 4)
         x[3] = NAN;
     y[count] = 99;
+    back[count] = 99;
     k->float_range(x, count, range);
-    assert_true(count > 4 || (range[0] == low && range[1] == high));
-    k->quantize_u8(x, count, 0.31F, 101, y);
-    for (int64_t i = 0; i < count; i++)
-        assert_int_equal(y[i], isnan(x[i]) ? 0 : plain_u8(x[i], 0.31F, 101));
+    assert_true(count > 4 || (range[0] == bottom && range[1] == top));
+    k->quantize_bytes(x, count, &step, y);
+    k->dequantize_bytes(y, count, &step, back);
+    for (int64_t i = 0; i < count; i++) {
+        int got = byte_at(y, i, low);
+
+        assert_int_equal(got, plain_byte(x[i], &step));
+        assert_true(back[i] == (float)(got - step.zero) * step.scale);
+    }
     assert_int_equal(y[count], 99);
+    assert_true(back[count] == 99);
 }
 
 static void test_quantize_matches_the_formula(void **state)
@@ -384,8 +399,10 @@ static void test_quantize_matches_the_formula(void **state)
 
     (void)state;
     for (size_t i = 0; (k = kernels_each(i)); i++) {
-        for (int64_t count = 1; count <= K_MAX; count++)
-            check_quantize(k, count);
+        for (int64_t count = 1; count <= K_MAX; count++) {
+            check_quantize(k, count, 0);
+            check_quantize(k, count, INT8_MIN);
+        }
     }
 }
 
