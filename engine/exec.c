@@ -20,8 +20,8 @@ static bool is_late(const struct eng_limits *limits, uint64_t *seen)
     return clock_now_ns() >= limits->deadline_ns;
 }
 
-static bool may_go_on(const struct eng_limits *limits, uint64_t *seen,
-                      struct error *err)
+bool exec_may_go_on(const struct eng_limits *limits, uint64_t *seen,
+                    struct error *err)
 {
     if (limits->cancelled &&
         atomic_load_explicit(limits->cancelled, memory_order_relaxed))
@@ -38,7 +38,7 @@ static bool run_step(const struct plan_frame *frame, const struct op_node *step,
     struct team_seat *seat = frame->frame.seat;
     struct error cause;
 
-    if (limits && !may_go_on(limits, seen, err))
+    if (limits && !exec_may_go_on(limits, seen, err))
         return false;
     if (seat)
         team_adjust(seat);
@@ -53,6 +53,7 @@ bool exec_run(struct plan_frame *frame, struct team_seat *seat,
     uint64_t seen = 0;
 
     frame->frame.seat = seat;
+    frame->frame.limits = limits;
     for (size_t i = 0; i < plan->step_count; i++) {
         if (!run_step(frame, &plan->steps[i], limits, &seen, err))
             return false;
@@ -86,6 +87,7 @@ bool exec_run_watched(struct plan_frame *frame, struct team_seat *seat,
     uint64_t seen = 0;
 
     frame->frame.seat = seat;
+    frame->frame.limits = limits;
     for (size_t i = 0; i < plan->step_count; i++) {
         uint64_t start = clock_now_ns();
 

@@ -32,4 +32,11 @@ bool exec_run_watched(struct plan_frame *frame, struct team_seat *seat,
                       const struct eng_limits *limits,
                       const struct exec_watch *watch, struct error *err);
 
+/*
+ * Must the run give up? For loops inside an operator; `seen` starts as 0.
+ *   ERR_TIMEOUT, ERR_CANCELLED
+ */
+bool exec_may_go_on(const struct eng_limits *limits, uint64_t *seen,
+                    struct error *err);
+
 #endif

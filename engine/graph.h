@@ -6,8 +6,11 @@
  * points to lives in its arena, weights included.
  *
  * Dimensions that the file leaves open stay open (-1, perhaps with a symbol);
- * a plan closes them for one set of input shapes. A subgraph (If, Loop, Scan)
- * will be an attribute that holds a struct eng_graph of its own.
+ * a plan closes them for one set of input shapes. A graph inside a node (If,
+ * Loop, Scan) is an attribute that holds a struct eng_graph of its own. What it
+ * reads from around it is captured: such values are inputs of the inner graph
+ * behind its formal ones, and inputs of the node behind the operator's, so that
+ * order, liveness and passes see them.
  *
  * Threads: immutable after load.
  */
@@ -18,6 +21,7 @@
 #include "engine.h"
 
 struct op_row;
+struct runner;
 
 /* An input that the node leaves out. */
 #define ENG_NO_VALUE UINT32_MAX
@@ -27,6 +31,7 @@ enum eng_attr_type {
     ENG_ATTR_INT = 2,
     ENG_ATTR_STRING = 3,
     ENG_ATTR_TENSOR = 4,
+    ENG_ATTR_GRAPH = 5,
     ENG_ATTR_FLOATS = 6,
     ENG_ATTR_INTS = 7,
     ENG_ATTR_STRINGS = 8
@@ -41,6 +46,7 @@ struct eng_attr {
         int64_t i;
         struct eng_string s;
         const struct eng_tensor *tensor;
+        struct eng_graph *graph;
         const float *floats;
         const int64_t *ints;
         const struct eng_string *strings;
@@ -53,8 +59,9 @@ struct eng_node {
     const char *domain; /* "" = ai.onnx */
     int64_t version;    /* opset of the domain */
     size_t input_count, output_count, attr_count;
-    uint32_t *inputs;  /* values; ENG_NO_VALUE = left out */
-    uint32_t *outputs; /* values; each is written by this node alone */
+    size_t captured_count; /* inputs at the end that only inner graphs read */
+    uint32_t *inputs;      /* values; ENG_NO_VALUE = left out */
+    uint32_t *outputs;     /* values; each is written by this node alone */
     const struct eng_attr *attrs;
     const struct op_row *rows; /* implementations, first that accepts wins */
     size_t row_count;
@@ -65,11 +72,16 @@ struct eng_value {
     struct eng_tensor constant; /* data != NULL: initialiser or folded */
     uint32_t producer;          /* node; ENG_NO_VALUE = input or constant */
     /*
-     * A shape somewhere depends on these elements, so they must be known
-     * while planning. Of a graph input: its elements are part of the plan's
-     * key.
+     * A shape somewhere depends on these elements, and they are keyable: they
+     * are known while planning. Of a graph input: its elements are part of the
+     * plan's key.
      */
     bool plan_value;
+    /*
+     * The elements follow from shapes, constants and inputs of a few elements:
+     * cheap enough to be known while planning, and for a key.
+     */
+    bool keyable;
 };
 
 struct eng_graph {
@@ -82,6 +94,12 @@ struct eng_graph {
     uint32_t *outputs; /* values, in the file's order */
     struct eng_port *input_ports, *output_ports;
     size_t input_count, output_count;
+
+    /* Of an inner graph. */
+    size_t formal_count;   /* inputs with a port; captured ones follow */
+    size_t captured_first; /* where they are among the node's inputs */
+    struct eng_graph *inner, *next_inner; /* graphs inside this one; list */
+    struct runner *runner;                /* see runner.h; the model's */
 
     const char *producer; /* "" = the file does not say */
     int64_t opset;        /* of the default domain; 0 = none */
@@ -101,7 +119,14 @@ const char *eng_node_label(const struct eng_graph *graph,
 bool eng_graph_sort(struct eng_graph *graph, struct error *err);
 
 /*
- * Binds every node to its rows of ops.def and marks plan values.
+ * What became a constant outside is one inside, too, and captured no more.
+ * ERR_OUT_OF_MEMORY.
+ */
+bool eng_graph_sink(struct eng_graph *graph, struct error *err);
+
+/*
+ * Binds every node, inner graphs included, to its rows of ops.def and marks
+ * plan values.
  *   ERR_MODEL_UNSUPPORTED  no such operator, domain or version; names both
  *   ERR_MODEL_INVALID      a count of inputs or outputs the operator forbids
  *   ERR_OUT_OF_MEMORY

@@ -99,7 +99,8 @@ static bool infer_and_fold(struct infer *infer, struct op_node *op, bool *known,
     if (!op_infer(op, err) || !check_sizes(infer, op, &total, err))
         return false;
     *known = all_outputs_known(op);
-    if (*known || !all_inputs_known(op))
+    if (*known || !all_inputs_known(op) ||
+        (op->node->rows[0].impl->flags & (OP_CONTROL | OP_RANDOM)))
         return true;
     if (shape_needs(op)) {
         if (total > infer->fold_bytes_left)
@@ -114,6 +115,18 @@ static bool infer_and_fold(struct infer *infer, struct op_node *op, bool *known,
     return op_eval(op, infer->data, err);
 }
 
+/* An input whose elements infer reads is not known. */
+static bool lacks_values(const struct op_node *op)
+{
+    uint32_t reads = op->node->rows[0].impl->value_inputs;
+
+    for (size_t i = 0; i < op->in_count && i < 32; i++) {
+        if ((reads >> i & 1) && op->in[i] && !op->in[i]->data)
+            return true;
+    }
+    return false;
+}
+
 bool infer_node(struct infer *infer, size_t index, struct op_node *op,
                 bool *known, struct error *err)
 {
@@ -124,5 +137,31 @@ bool infer_node(struct infer *infer, size_t index, struct op_node *op,
     if (init_node(infer, node, op, &cause) &&
         infer_and_fold(infer, op, known, &cause))
         return true;
+    op->wants_values |= lacks_values(op);
     return op_blame(infer->graph, node, &cause, err);
+}
+
+static bool compute(const struct infer *infer, struct op_node *op,
+                    struct error *err)
+{
+    size_t total;
+
+    return op_infer(op, err) && check_sizes(infer, op, &total, err) &&
+           (all_outputs_known(op) || op_eval(op, infer->data, err));
+}
+
+bool infer_node_now(struct infer *infer, size_t index,
+                    const struct op_frame *now, struct error *err)
+{
+    const struct eng_node *node = &infer->graph->nodes[index];
+    struct op_node op;
+    struct error cause;
+
+    if (!init_node(infer, node, &op, &cause))
+        return op_blame(infer->graph, node, &cause, err);
+    for (size_t i = 0; i < op.out_count; i++)
+        *op.out[i] = (struct eng_tensor){0};
+    op.now = now;
+    return compute(infer, &op, &cause) ||
+           op_blame(infer->graph, node, &cause, err);
 }

@@ -33,8 +33,17 @@ bool infer_init(struct infer *infer, struct error *err);
  * *known = all outputs are known, nothing is left to run.
  *   errors of the operator, with the node's name in front
  *   ERR_MODEL_UNSUPPORTED  shapes depend on more values than there is room for
+ * op->wants_values is set when it failed because values are not known yet.
  */
 bool infer_node(struct infer *infer, size_t index, struct op_node *op,
                 bool *known, struct error *err);
+
+/*
+ * Computes node `index`, all of whose inputs are known, whatever the size of
+ * its outputs; in the middle of a run, which `now` tells about. Errors as above,
+ * and of its run.
+ */
+bool infer_node_now(struct infer *infer, size_t index,
+                    const struct op_frame *now, struct error *err);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * Model: implements engine.h. A file becomes a graph, passes change it, plans
- * are made from it per input shape; a run borrows a plan's frame and owns the
- * memory that the frame points into.
+ * Model: implements engine.h. A file becomes a graph, passes change it, and a
+ * runner plans and runs it per input shape.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,30 +10,22 @@
 #include "onednn/onednn.h"
 #include "onnx_load.h"
 #include "passes/passes.h"
-#include "plan_cache.h"
-
-enum { PLANS_MAX = 256, MEMORY_ALIGNMENT = 64 };
+#include "runner.h"
 
 #define FILE_SIZE_MAX  ((size_t)2 << 30)
 #define RUN_MEMORY_MAX ((size_t)4 << 30)
-#define PLAN_BYTES_MAX ((size_t)64 << 20)
 
 struct eng_model {
     atomic_size_t refs;
     struct eng_graph graph;
     struct op_packs *packs;
-    struct plan_cache cache;
-    struct plan_source source;
+    struct runner *runner;
     struct eng_team *team; /* NULL = none */
 };
 
 struct eng_run {
     struct eng_model *model;
-    struct plan_frame *frame; /* of the last execute; NULL = none yet */
-    struct plan_key key;      /* of the inputs at hand */
-    size_t key_room;          /* words */
-    unsigned char *memory;
-    size_t memory_size;
+    struct runner_run run;
     struct exec_watch watch;
 };
 
@@ -42,7 +33,7 @@ struct eng_run {
 
 static void model_free(struct eng_model *model)
 {
-    plan_cache_release(&model->cache);
+    runner_free(model->runner);
     op_packs_free(model->packs);
     eng_graph_release(&model->graph);
     free(model);
@@ -89,7 +80,7 @@ static bool try_plans(struct eng_model *model, struct eng_tensor *inputs,
 
         if (!guess_inputs(&model->graph, sizes[i], inputs, &is_fixed))
             return true;
-        plan = plan_build(&model->source, inputs, &cause);
+        plan = plan_build(&model->runner->source, inputs, &cause);
         plan_free(plan);
         if (plan)
             return true;
@@ -120,18 +111,21 @@ static bool open_graph(struct eng_model *model, const char *path,
 {
     size_t size_max =
         options->file_size_max ? options->file_size_max : FILE_SIZE_MAX;
+    struct plan_source source = {.memory_max = options->run_memory_max
+                                                   ? options->run_memory_max
+                                                   : RUN_MEMORY_MAX,
+                                 .threads = team_threads(options->team)};
 
     model->packs = op_packs_new();
     if (!model->packs)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
-    model->source = (struct plan_source){
-        &model->graph, model->packs,
-        options->run_memory_max ? options->run_memory_max : RUN_MEMORY_MAX,
-        team_threads(options->team)};
     model->team = options->team;
-    return onnx_load(path, size_max, &model->graph, err) &&
-           passes_run(&model->graph, model->packs, options->passes_off, err) &&
-           check_runs(model, err);
+    if (!onnx_load(path, size_max, &model->graph, err) ||
+        !passes_run(&model->graph, model->packs, options->passes_off, err))
+        return false;
+    source.packs = model->packs;
+    model->runner = runner_new(&model->graph, &source, err);
+    return model->runner && check_runs(model, err);
 }
 
 struct eng_model *eng_model_open(const char *path,
@@ -146,7 +140,6 @@ struct eng_model *eng_model_open(const char *path,
         return NULL;
     }
     atomic_init(&model->refs, 1);
-    plan_cache_init(&model->cache, PLANS_MAX, PLAN_BYTES_MAX);
     onednn_thread_init();
     if (open_graph(model, path, options ? options : &defaults, err))
         return model;
@@ -232,6 +225,7 @@ struct eng_run *eng_run_new(struct eng_model *model, struct error *err)
         return NULL;
     }
     run->model = eng_model_get(model);
+    runner_run_init(&run->run, model->runner);
     return run;
 }
 
@@ -239,10 +233,8 @@ void eng_run_free(struct eng_run *run)
 {
     if (!run)
         return;
-    plan_cache_return(&run->model->cache, run->frame);
+    runner_run_release(&run->run);
     eng_model_put(run->model);
-    free(run->key.words);
-    free(run->memory);
     free(run);
 }
 
@@ -275,69 +267,6 @@ static bool check_input(const struct eng_port *port,
                 eng_shape_text(&want, want_text));
 }
 
-/* Words of the key that this input gives: rank, dimensions, elements. */
-static size_t key_words(const struct eng_graph *graph, size_t i,
-                        const struct eng_tensor *input)
-{
-    size_t words = 1 + (size_t)input->rank;
-
-    if (graph->values[graph->inputs[i]].plan_value)
-        words += (eng_tensor_size(input) + 7) / 8;
-    return words;
-}
-
-static void write_key(const struct eng_graph *graph, size_t i,
-                      const struct eng_tensor *input, int64_t *words)
-{
-    size_t count = key_words(graph, i, input);
-
-    words[0] = input->rank;
-    memcpy(&words[1], input->dims, (size_t)input->rank * sizeof words[0]);
-    if (count > 1 + (size_t)input->rank) {
-        words[count - 1] = 0;
-        memcpy(&words[1 + input->rank], input->data, eng_tensor_size(input));
-    }
-}
-
-static bool make_key(struct eng_run *run, const struct eng_tensor *inputs,
-                     struct error *err)
-{
-    enum { ELEMENT_WORDS_MAX = 1 << 17 };
-    const struct eng_graph *graph = &run->model->graph;
-    size_t count = 0;
-
-    for (size_t i = 0; i < graph->input_count; i++)
-        count += key_words(graph, i, &inputs[i]);
-    if (count > ELEMENT_WORDS_MAX)
-        return fail(err, ERR_VALIDATION_ERROR,
-                    "shapes depend on %zu elements of the inputs, limit %d",
-                    count, ELEMENT_WORDS_MAX);
-    /* A model without inputs has an empty key, not a missing one. */
-    if (count + 1 > run->key_room) {
-        int64_t *words = realloc(run->key.words, (count + 1) * sizeof *words);
-
-        if (!words)
-            return fail(err, ERR_OUT_OF_MEMORY, "no memory for a run");
-        run->key.words = words;
-        run->key_room = count + 1;
-    }
-    run->key.count = 0;
-    for (size_t i = 0; i < graph->input_count; i++) {
-        write_key(graph, i, &inputs[i], &run->key.words[run->key.count]);
-        run->key.count += key_words(graph, i, &inputs[i]);
-    }
-    plan_key_hash(&run->key);
-    return true;
-}
-
-static bool is_same_key(const struct eng_run *run)
-{
-    const struct plan_key *a = &run->frame->plan->key, *b = &run->key;
-
-    return a->hash == b->hash && a->count == b->count &&
-           memcmp(a->words, b->words, a->count * sizeof a->words[0]) == 0;
-}
-
 /* What a plan says while serving: the caller's shapes do not fit the model. */
 static bool plan_failed(const struct error *cause, struct error *err)
 {
@@ -347,63 +276,14 @@ static bool plan_failed(const struct error *cause, struct error *err)
     return false;
 }
 
-/* Makes run->frame the frame of these inputs' plan. */
-static bool find_plan(struct eng_run *run, const struct eng_tensor *inputs,
-                      struct error *err)
-{
-    struct plan_cache *cache = &run->model->cache;
-    struct eng_plan *plan;
-    struct error cause;
-    bool miss;
-
-    if (run->frame && is_same_key(run))
-        return true;
-    plan_cache_return(cache, run->frame);
-    run->frame = plan_cache_take(cache, &run->key, &miss, err);
-    if (run->frame || !miss)
-        return run->frame != NULL;
-    plan = plan_build(&run->model->source, inputs, &cause);
-    if (!plan)
-        return plan_failed(&cause, err);
-    run->frame = plan_cache_add(cache, plan, &run->key, err);
-    return run->frame != NULL;
-}
-
-static bool grow_memory(struct eng_run *run, struct error *err)
-{
-    size_t need = run->frame->plan->memory_bytes;
-
-    if (need > run->memory_size) {
-        size_t size =
-            (need + MEMORY_ALIGNMENT - 1) & ~(size_t)(MEMORY_ALIGNMENT - 1);
-
-        free(run->memory);
-        run->memory = aligned_alloc(MEMORY_ALIGNMENT, size);
-        run->memory_size = run->memory ? size : 0;
-        if (!run->memory)
-            return fail(err, ERR_OUT_OF_MEMORY,
-                        "no memory for a run of %zu bytes", size);
-    }
-    plan_frame_attach(run->frame, run->memory);
-    return true;
-}
-
-static void set_outputs(const struct eng_run *run, struct eng_tensor *outputs)
-{
-    const struct eng_graph *graph = &run->model->graph;
-
-    for (size_t i = 0; i < graph->output_count; i++) {
-        outputs[i] = run->frame->plan->tensors[graph->outputs[i]];
-        outputs[i].data = run->frame->frame.data[graph->outputs[i]];
-    }
-}
-
 bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
                      struct eng_tensor *outputs,
                      const struct eng_limits *limits, struct error *err)
 {
     const struct eng_graph *graph = &run->model->graph;
     struct team_seat seat;
+    struct runner_env env = {&seat, limits, run->watch.fn ? &run->watch : NULL};
+    struct error cause;
     bool ok;
 
     onednn_thread_init();
@@ -411,19 +291,10 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
         if (!check_input(&graph->input_ports[i], &inputs[i], err))
             return false;
     }
-    if (!make_key(run, inputs, err) || !find_plan(run, inputs, err) ||
-        !grow_memory(run, err))
-        return false;
-    plan_frame_bind_inputs(run->frame, inputs);
     team_enter(&seat, run->model->team);
-    ok = run->watch.fn
-             ? exec_run_watched(run->frame, &seat, limits, &run->watch, err)
-             : exec_run(run->frame, &seat, limits, err);
+    ok = runner_execute(&run->run, inputs, outputs, &env, &cause);
     team_leave(&seat);
-    if (!ok)
-        return false;
-    set_outputs(run, outputs);
-    return true;
+    return ok || plan_failed(&cause, err);
 }
 
 void eng_run_watch(struct eng_run *run, eng_watch_fn watch, void *context)

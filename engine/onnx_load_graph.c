@@ -1,6 +1,7 @@
 /*
  * GraphProto -> struct eng_graph: every name becomes a value index, defined
- * once; attributes are copied; what the operators mean is not looked at here.
+ * once; what the operators mean is not looked at here. Attributes, and with
+ * them the graphs inside If, Loop and Scan, are onnx_load_attr.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,7 @@
 #include "onnx_load_parts.h"
 #include "tensor.h"
 
-/* A copy in the graph's arena; "" for a missing text. */
-static const char *keep_text(struct onnx_loader *loader, const char *text)
+const char *onnx_keep_text(struct onnx_loader *loader, const char *text)
 {
     return text && *text ? arena_strdup(&loader->graph->arena, text) : "";
 }
@@ -60,6 +60,38 @@ static uint32_t find_value(const struct onnx_loader *loader, const char *name)
     return *find_slot(loader, name) - 1; /* 0 - 1 is ENG_NO_VALUE */
 }
 
+static void fill_slots(struct onnx_loader *loader)
+{
+    const struct eng_graph *graph = loader->graph;
+
+    for (uint32_t i = 0; i < graph->value_count; i++) {
+        if (graph->values[i].name[0])
+            *find_slot(loader, graph->values[i].name) = i + 1;
+    }
+}
+
+/* Room for one more value; only captured ones were not counted before. */
+static bool grow_values(struct onnx_loader *loader, struct error *err)
+{
+    struct eng_graph *graph = loader->graph;
+    size_t room = loader->value_room * 2;
+    struct eng_value *values;
+
+    if (graph->value_count < loader->value_room)
+        return true;
+    values = arena_zalloc(&graph->arena, room, sizeof *values);
+    free(loader->names);
+    loader->name_slots *= 2;
+    loader->names = calloc(loader->name_slots, sizeof *loader->names);
+    if (!values || !loader->names)
+        return no_memory(err);
+    memcpy(values, graph->values, graph->value_count * sizeof *values);
+    graph->values = values;
+    loader->value_room = room;
+    fill_slots(loader);
+    return true;
+}
+
 /* A new value; unnamed ones ("") may be many. */
 static bool add_value(struct onnx_loader *loader, const char *name,
                       const char *what, uint32_t *value, struct error *err)
@@ -67,11 +99,11 @@ static bool add_value(struct onnx_loader *loader, const char *name,
     struct eng_graph *graph = loader->graph;
     uint32_t *slot;
 
-    if (!onnx_name_check(name, what, err))
+    if (!onnx_name_check(name, what, err) || !grow_values(loader, err))
         return false;
     *value = (uint32_t)graph->value_count++;
-    graph->values[*value] = (struct eng_value){.name = keep_text(loader, name),
-                                               .producer = ENG_NO_VALUE};
+    graph->values[*value] = (struct eng_value){
+        .name = onnx_keep_text(loader, name), .producer = ENG_NO_VALUE};
     if (!graph->values[*value].name)
         return no_memory(err);
     if (!*name)
@@ -84,22 +116,76 @@ static bool add_value(struct onnx_loader *loader, const char *name,
     return true;
 }
 
+/* `value` of the inner graph is `outside` of the graph around it. */
+static bool add_captured(struct onnx_loader *loader, uint32_t value,
+                         uint32_t outside, struct error *err)
+{
+    enum { ROOM_FIRST = 8 };
+    struct eng_graph *graph = loader->graph;
+    size_t n = loader->captured_count;
+
+    if (n >= ROOM_FIRST ? (n & (n - 1)) == 0 : n == 0) {
+        size_t room = n ? 2 * n : ROOM_FIRST;
+        uint32_t *inputs = arena_zalloc(
+            &graph->arena, graph->formal_count + room, sizeof *inputs);
+        uint32_t *captured =
+            arena_zalloc(&graph->arena, room, sizeof *captured);
+
+        if (!inputs || !captured)
+            return no_memory(err);
+        memcpy(inputs, graph->inputs, graph->input_count * sizeof *inputs);
+        if (n)
+            memcpy(captured, loader->captured, n * sizeof *captured);
+        graph->inputs = inputs;
+        loader->captured = captured;
+    }
+    graph->inputs[graph->input_count++] = value;
+    loader->captured[loader->captured_count++] = outside;
+    return true;
+}
+
+/*
+ * The value of this name, in this graph or, as an input more, in those around
+ * it. *value = ENG_NO_VALUE: nobody defines it.
+ */
+static bool find_or_capture(struct onnx_loader *loader, const char *name,
+                            uint32_t *value, struct error *err)
+{
+    const struct eng_tensor *constant;
+    uint32_t outside;
+
+    *value = find_value(loader, name);
+    if (*value != ENG_NO_VALUE || !loader->outer)
+        return true;
+    if (!find_or_capture(loader->outer, name, &outside, err))
+        return false;
+    if (outside == ENG_NO_VALUE)
+        return true;
+    if (!add_value(loader, name, "value", value, err))
+        return false;
+    constant = &loader->outer->graph->values[outside].constant;
+    if (!constant->data)
+        return add_captured(loader, *value, outside, err);
+    loader->graph->values[*value].constant = *constant;
+    return true;
+}
+
 /* Room for every value the message can define. */
 static bool make_room(struct onnx_loader *loader,
                       const struct Onnx__GraphProto *proto, size_t weight_count,
                       struct error *err)
 {
     struct eng_graph *graph = loader->graph;
-    size_t room = proto->n_input + weight_count;
+    size_t room = proto->n_input + proto->n_initializer + weight_count + 1;
 
     for (size_t i = 0; i < proto->n_node; i++)
         room += proto->node[i]->n_output;
+    loader->value_room = room;
     loader->name_slots = 16;
     while (loader->name_slots < room * 2)
         loader->name_slots *= 2;
     loader->names = calloc(loader->name_slots, sizeof *loader->names);
-    graph->values =
-        arena_zalloc(&graph->arena, room + 1, sizeof *graph->values);
+    graph->values = arena_zalloc(&graph->arena, room, sizeof *graph->values);
     graph->nodes =
         arena_zalloc(&graph->arena, proto->n_node + 1, sizeof *graph->nodes);
     graph->inputs =
@@ -132,26 +218,47 @@ static void let_go(struct wire_span span)
         (void)madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
-static bool add_weight(struct onnx_loader *loader, struct wire_span span,
-                       struct error *err)
+static bool name_weight(struct onnx_loader *loader, const char *name,
+                        const struct eng_tensor *tensor, struct error *err)
 {
     struct eng_graph *graph = loader->graph;
-    struct eng_tensor tensor;
-    const char *name;
     uint32_t value;
 
-    if (!onnx_load_tensor_bytes(span, loader->folder, &graph->arena, &tensor,
-                                &name, err))
-        return false;
-    let_go(span);
     if (!*name)
         return fail(err, ERR_MODEL_INVALID, "an initializer has no name");
     if (!add_value(loader, name, "initializer", &value, err))
         return false;
-    graph->values[value].constant = tensor;
+    graph->values[value].constant = *tensor;
     graph->initializer_count++;
-    graph->weight_bytes += eng_tensor_size(&tensor);
+    graph->weight_bytes += eng_tensor_size(tensor);
     return true;
+}
+
+static bool add_weight(struct onnx_loader *loader, struct wire_span span,
+                       struct error *err)
+{
+    struct eng_tensor tensor;
+    const char *name = "";
+
+    if (!onnx_load_tensor_bytes(span, loader->folder, &loader->graph->arena,
+                                &tensor, &name, err))
+        return false;
+    let_go(span);
+    return name_weight(loader, name, &tensor, err);
+}
+
+/* Of an inner graph: parsed already with the attribute that holds it. */
+static bool add_inner_weight(struct onnx_loader *loader,
+                             const struct Onnx__TensorProto *proto,
+                             struct error *err)
+{
+    struct onnx_tensor_source source = {proto, NULL, loader->folder,
+                                        proto->name ? proto->name : ""};
+    struct eng_tensor tensor;
+
+    return onnx_name_check(source.name, "tensor", err) &&
+           onnx_load_tensor(&source, &loader->graph->arena, &tensor, err) &&
+           name_weight(loader, source.name, &tensor, err);
 }
 
 /* --- inputs and outputs --- */
@@ -177,7 +284,7 @@ static bool read_dims(struct onnx_loader *loader,
                    ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM) {
             if (!onnx_name_check(dim->dim_param, "dimension", err))
                 return false;
-            port->symbol[i] = keep_text(loader, dim->dim_param);
+            port->symbol[i] = onnx_keep_text(loader, dim->dim_param);
         }
     }
     return true;
@@ -202,7 +309,7 @@ static bool read_port(struct onnx_loader *loader,
         return fail(err, ERR_MODEL_INVALID, "an input or output has no name");
     if (!onnx_name_check(info->name, "value", err))
         return false;
-    port->name = keep_text(loader, info->name);
+    port->name = onnx_keep_text(loader, info->name);
     if (!port->name)
         return no_memory(err);
     if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
@@ -238,10 +345,12 @@ static bool add_input(struct onnx_loader *loader,
         return true;
     if (!read_port(loader, info, port, err))
         return false;
-    if (!port->dtype || port->is_map)
+    if ((!port->dtype && !loader->outer) || port->is_map)
         return fail(err, ERR_MODEL_UNSUPPORTED,
                     "input '%.80s' is not a tensor of a known type",
                     port->name);
+    if (!port->name)
+        return no_memory(err);
     if (!add_value(loader, port->name, "input", &value, err))
         return false;
     graph->inputs[graph->input_count++] = value;
@@ -258,7 +367,8 @@ static bool add_output(struct onnx_loader *loader,
 
     if (!read_port(loader, info, port, err))
         return false;
-    value = find_value(loader, port->name);
+    if (!find_or_capture(loader, port->name, &value, err))
+        return false;
     if (value == ENG_NO_VALUE)
         return fail(err, ERR_MODEL_INVALID,
                     "output '%.80s' is not computed by any node", port->name);
@@ -266,151 +376,10 @@ static bool add_output(struct onnx_loader *loader,
     return true;
 }
 
-/* --- attributes --- */
-
-static const struct eng_string *keep_strings(struct onnx_loader *loader,
-                                             const ProtobufCBinaryData *from,
-                                             size_t count)
-{
-    struct arena *arena = &loader->graph->arena;
-    struct eng_string *strings = arena_zalloc(arena, count, sizeof *strings);
-
-    for (size_t i = 0; strings && i < count; i++) {
-        strings[i].text = arena_copy(arena, from[i].data, from[i].len);
-        strings[i].size = from[i].len;
-        if (!strings[i].text)
-            return NULL;
-    }
-    return strings;
-}
-
-static const void *keep_list(struct onnx_loader *loader, const void *from,
-                             size_t count, size_t size)
-{
-    void *list = arena_zalloc(&loader->graph->arena, count, size);
-
-    if (list && count)
-        memcpy(list, from, count * size);
-    return list;
-}
-
-static bool keep_tensor(struct onnx_loader *loader,
-                        const struct Onnx__AttributeProto *from,
-                        struct eng_attr *attr, struct error *err)
-{
-    struct eng_tensor *tensor =
-        arena_zalloc(&loader->graph->arena, 1, sizeof *tensor);
-    struct onnx_tensor_source source = {from->t, NULL, -1, attr->name};
-
-    if (!tensor)
-        return no_memory(err);
-    if (!from->t)
-        return fail(err, ERR_MODEL_INVALID, "attribute '%.80s' has no tensor",
-                    attr->name);
-    attr->tensor = tensor;
-    return onnx_load_tensor(&source, &loader->graph->arena, tensor, err);
-}
-
-/* Files of IR 1 leave the type out; the value that is there tells it. */
-static int attr_type(const struct Onnx__AttributeProto *from)
-{
-    if (from->has_type && from->type)
-        return (int)from->type;
-    if (from->has_f)
-        return ENG_ATTR_FLOAT;
-    if (from->has_i)
-        return ENG_ATTR_INT;
-    if (from->has_s)
-        return ENG_ATTR_STRING;
-    if (from->t)
-        return ENG_ATTR_TENSOR;
-    if (from->n_floats)
-        return ENG_ATTR_FLOATS;
-    if (from->n_ints)
-        return ENG_ATTR_INTS;
-    return from->n_strings ? ENG_ATTR_STRINGS : 0;
-}
-
-static bool keep_attr(struct onnx_loader *loader,
-                      const struct Onnx__AttributeProto *from,
-                      struct eng_attr *attr, struct error *err)
-{
-    int type = attr_type(from);
-
-    if (!from->name || !*from->name)
-        return fail(err, ERR_MODEL_INVALID, "an attribute has no name");
-    if (!onnx_name_check(from->name, "attribute", err))
-        return false;
-    *attr = (struct eng_attr){.name = keep_text(loader, from->name),
-                              .type = (enum eng_attr_type)type,
-                              .count = 1};
-    if (!attr->name)
-        return no_memory(err);
-    switch (type) {
-    case ENG_ATTR_FLOAT:
-        attr->f = from->f;
-        return true;
-    case ENG_ATTR_INT:
-        attr->i = from->i;
-        return true;
-    case ENG_ATTR_TENSOR:
-        return keep_tensor(loader, from, attr, err);
-    case ENG_ATTR_STRING:
-        attr->s.text =
-            arena_copy(&loader->graph->arena, from->s.data, from->s.len);
-        attr->s.size = from->s.len;
-        return attr->s.text || no_memory(err);
-    case ENG_ATTR_FLOATS:
-        attr->count = from->n_floats;
-        attr->floats =
-            keep_list(loader, from->floats, from->n_floats, sizeof(float));
-        return attr->floats || no_memory(err);
-    case ENG_ATTR_INTS:
-        attr->count = from->n_ints;
-        attr->ints =
-            keep_list(loader, from->ints, from->n_ints, sizeof(int64_t));
-        return attr->ints || no_memory(err);
-    case ENG_ATTR_STRINGS:
-        attr->count = from->n_strings;
-        attr->strings = keep_strings(loader, from->strings, from->n_strings);
-        return attr->strings || no_memory(err);
-    default:
-        return fail(err, ERR_MODEL_UNSUPPORTED,
-                    "attribute '%.80s' has type %d (a subgraph, or a rare one)",
-                    attr->name, type);
-    }
-}
-
-static bool keep_attrs(struct onnx_loader *loader,
-                       const struct Onnx__NodeProto *from,
-                       struct eng_node *node, struct error *err)
-{
-    struct eng_attr *attrs =
-        arena_zalloc(&loader->graph->arena, from->n_attribute, sizeof *attrs);
-
-    if (!attrs)
-        return no_memory(err);
-    if (from->n_attribute > ONNX_ATTRS_MAX)
-        return fail(err, ERR_MODEL_INVALID, "%zu attributes, limit %d",
-                    from->n_attribute, ONNX_ATTRS_MAX);
-    node->attrs = attrs;
-    for (size_t i = 0; i < from->n_attribute; i++) {
-        if (!keep_attr(loader, from->attribute[i], &attrs[i], err))
-            return false;
-        for (size_t k = 0; k < i; k++) {
-            if (strcmp(attrs[k].name, attrs[i].name) == 0)
-                return fail(err, ERR_MODEL_INVALID,
-                            "attribute '%.80s' is given twice", attrs[i].name);
-        }
-        node->attr_count++;
-    }
-    return true;
-}
-
 /* --- nodes --- */
 
-static bool find_opset(const struct onnx_loader *loader, struct eng_node *node,
-                       struct error *err)
+static bool find_opset(const struct onnx_loader *loader, const char *label,
+                       struct eng_node *node, struct error *err)
 {
     for (size_t i = 0; i < loader->opset_count; i++) {
         if (strcmp(loader->opsets[i].domain, node->domain) == 0) {
@@ -425,8 +394,8 @@ static bool find_opset(const struct onnx_loader *loader, struct eng_node *node,
         return true;
     }
     return fail(err, ERR_MODEL_INVALID,
-                "node '%.80s' (%.80s): domain '%.40s' is not imported",
-                node->name, node->op, node->domain);
+                "node '%.80s' (%.80s): domain '%.40s' is not imported", label,
+                node->op, node->domain);
 }
 
 static bool name_node(struct onnx_loader *loader,
@@ -434,6 +403,7 @@ static bool name_node(struct onnx_loader *loader,
                       struct error *err)
 {
     const char *domain = from->domain ? from->domain : "";
+    const char *label;
 
     if (strcmp(domain, "ai.onnx") == 0)
         domain = "";
@@ -443,12 +413,13 @@ static bool name_node(struct onnx_loader *loader,
         !onnx_name_check(domain, "domain", err) ||
         !onnx_name_check(from->name ? from->name : "", "node", err))
         return false;
-    node->name = keep_text(loader, from->name);
-    node->op = keep_text(loader, from->op_type);
-    node->domain = keep_text(loader, domain);
+    node->name = onnx_keep_text(loader, from->name);
+    node->op = onnx_keep_text(loader, from->op_type);
+    node->domain = onnx_keep_text(loader, domain);
     if (!node->name || !node->op || !node->domain)
         return no_memory(err);
-    return find_opset(loader, node, err);
+    label = *node->name || !from->n_output ? node->name : from->output[0];
+    return find_opset(loader, label, node, err);
 }
 
 /* First pass: nodes and the values they define. */
@@ -490,7 +461,9 @@ static bool link_node(struct onnx_loader *loader,
     for (size_t i = 0; i < from->n_input; i++) {
         const char *name = from->input[i];
 
-        node->inputs[i] = *name ? find_value(loader, name) : ENG_NO_VALUE;
+        node->inputs[i] = ENG_NO_VALUE;
+        if (*name && !find_or_capture(loader, name, &node->inputs[i], err))
+            return false;
         if (*name && node->inputs[i] == ENG_NO_VALUE)
             return fail(err, ERR_MODEL_INVALID,
                         "node '%.60s' (%.60s): input '%.60s' is not defined",
@@ -500,7 +473,7 @@ static bool link_node(struct onnx_loader *loader,
     while (node->input_count &&
            node->inputs[node->input_count - 1] == ENG_NO_VALUE)
         node->input_count--;
-    return keep_attrs(loader, from, node, &cause) ||
+    return onnx_keep_attrs(loader, from, node, &cause) ||
            fail(err, cause.code, "node '%.60s' (%.60s): %s",
                 eng_node_label(graph, node), node->op, cause.msg);
 }
@@ -508,6 +481,7 @@ static bool link_node(struct onnx_loader *loader,
 static bool check_extent(const struct Onnx__GraphProto *proto,
                          size_t weight_count, struct error *err)
 {
+    weight_count += proto->n_initializer;
     if (proto->n_node > ONNX_NODES_MAX || weight_count > ONNX_NODES_MAX)
         return fail(err, ERR_MODEL_INVALID,
                     "%zu nodes and %zu initializers, limit %d each",
@@ -534,10 +508,15 @@ bool onnx_load_graph(struct onnx_loader *loader,
         if (!add_weight(loader, weights[i], err))
             return false;
     }
+    for (size_t i = 0; i < proto->n_initializer; i++) {
+        if (!add_inner_weight(loader, proto->initializer[i], err))
+            return false;
+    }
     for (size_t i = 0; i < proto->n_input; i++) {
         if (!add_input(loader, proto->input[i], err))
             return false;
     }
+    graph->formal_count = graph->input_count;
     for (size_t i = 0; i < proto->n_node; i++) {
         if (!add_node(loader, proto->node[i], err))
             return false;

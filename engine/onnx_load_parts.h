@@ -24,6 +24,9 @@ struct onnx_opset {
 
 struct onnx_loader {
     struct eng_graph *graph;
+    struct onnx_loader *outer; /* of the graph around; NULL = outermost */
+    uint32_t *captured;        /* values of it that this graph reads */
+    size_t captured_count;
     int folder; /* O_PATH of the model's folder; -1 = no external data */
     struct onnx_opset *opsets;
     size_t opset_count;
@@ -34,6 +37,17 @@ struct onnx_loader {
 
 /* Is the name printable and of a sane length? ERR_MODEL_INVALID. */
 bool onnx_name_check(const char *name, const char *what, struct error *err);
+
+/* A copy in the graph's arena; "" for a missing text; NULL without memory. */
+const char *onnx_keep_text(struct onnx_loader *loader, const char *text);
+
+/*
+ * Copies the attributes of `from` to `node`, whose inputs are linked already:
+ * values that graphs inside read from outside are added to them.
+ */
+bool onnx_keep_attrs(struct onnx_loader *loader,
+                     const struct Onnx__NodeProto *from, struct eng_node *node,
+                     struct error *err);
 
 /* Fills opsets from the imports. ERR_MODEL_INVALID, ERR_OUT_OF_MEMORY. */
 bool onnx_load_opsets(struct onnx_loader *loader,

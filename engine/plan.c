@@ -22,11 +22,12 @@ static bool set_inputs(struct eng_plan *plan, const struct eng_tensor *inputs,
 {
     const struct eng_graph *graph = plan->graph;
 
-    for (size_t i = 0; i < graph->input_count; i++) {
-        struct eng_tensor *tensor = &plan->tensors[graph->inputs[i]];
+    for (size_t i = 0; i < plan->in_count; i++) {
+        struct eng_tensor *tensor = &plan->tensors[plan->in_values[i]];
 
         op_like(tensor, &inputs[i]);
-        if (!graph->values[graph->inputs[i]].plan_value)
+        tensor->map_keys = inputs[i].map_keys;
+        if (!graph->values[plan->in_values[i]].plan_value)
             continue;
         tensor->data = arena_copy(&plan->arena, inputs[i].data,
                                   eng_tensor_size(&inputs[i]));
@@ -36,17 +37,58 @@ static bool set_inputs(struct eng_plan *plan, const struct eng_tensor *inputs,
     return true;
 }
 
-/* All nodes that are not known after inference become candidate steps. */
+uint32_t *plan_live(const struct eng_graph *graph, size_t first,
+                    struct arena *arena, size_t *count)
+{
+    bool *needed = arena_zalloc(arena, graph->value_count + 1, sizeof *needed);
+    uint32_t *live = arena_zalloc(arena, graph->value_count + 1, sizeof *live);
+
+    if (!needed || !live)
+        return NULL;
+    for (size_t i = 0; i < graph->output_count; i++)
+        needed[graph->outputs[i]] = true;
+    for (size_t i = first; i < graph->node_count; i++) {
+        for (size_t k = 0; k < graph->nodes[i].input_count; k++) {
+            if (graph->nodes[i].inputs[k] != ENG_NO_VALUE)
+                needed[graph->nodes[i].inputs[k]] = true;
+        }
+    }
+    *count = 0;
+    for (uint32_t i = 0; i < graph->value_count; i++) {
+        const struct eng_value *value = &graph->values[i];
+
+        if (needed[i] && !value->constant.data &&
+            (value->producer == ENG_NO_VALUE || value->producer < first))
+            live[(*count)++] = i;
+    }
+    return live;
+}
+
+/*
+ * All nodes that are not known after inference become candidate steps, up to
+ * one that wants values which only the run has.
+ */
 static bool infer_all(struct eng_plan *plan, struct infer *infer,
                       struct error *err)
 {
-    for (size_t i = 0; i < plan->graph->node_count; i++) {
+    const struct eng_graph *graph = plan->graph;
+
+    plan->out_values = graph->outputs;
+    plan->out_count = graph->output_count;
+    plan->cut_node = graph->node_count;
+    for (size_t i = plan->first_node; i < graph->node_count; i++) {
+        struct op_node *step = &plan->steps[plan->step_count];
         bool known;
 
-        if (!infer_node(infer, i, &plan->steps[plan->step_count], &known, err))
+        if (infer_node(infer, i, step, &known, err)) {
+            plan->step_count += !known;
+            continue;
+        }
+        if (!step->wants_values)
             return false;
-        if (!known)
-            plan->step_count++;
+        plan->cut_node = i;
+        plan->out_values = plan_live(graph, i, &plan->arena, &plan->out_count);
+        return plan->out_values || no_memory(err);
     }
     return true;
 }
@@ -68,11 +110,10 @@ static void need_inputs(const struct op_node *step, bool *needed)
     }
 }
 
-/* Keeps the steps that lead to a graph output. */
+/* Keeps the steps that lead to an output. */
 static bool drop_dead(struct eng_plan *plan, struct error *err)
 {
-    const struct eng_graph *graph = plan->graph;
-    bool *needed = calloc(graph->value_count + 1, sizeof *needed);
+    bool *needed = calloc(plan->graph->value_count + 1, sizeof *needed);
     bool *keep = calloc(plan->step_count + 1, sizeof *keep);
     size_t kept = 0;
 
@@ -81,8 +122,8 @@ static bool drop_dead(struct eng_plan *plan, struct error *err)
         free(keep);
         return no_memory(err);
     }
-    for (size_t i = 0; i < graph->output_count; i++)
-        needed[graph->outputs[i]] = true;
+    for (size_t i = 0; i < plan->out_count; i++)
+        needed[plan->out_values[i]] = true;
     for (size_t i = plan->step_count; i-- > 0;) {
         keep[i] = step_is_needed(&plan->steps[i], needed);
         if (keep[i])
@@ -115,6 +156,8 @@ static bool check_outputs(const struct eng_plan *plan, struct error *err)
 {
     const struct eng_graph *graph = plan->graph;
 
+    if (plan->cut_node < graph->node_count)
+        return true;
     for (size_t i = 0; i < graph->output_count; i++) {
         const struct eng_port *port = &graph->output_ports[i];
         enum eng_dtype dtype = plan->tensors[graph->outputs[i]].dtype;
@@ -156,8 +199,34 @@ static bool build(struct eng_plan *plan, const struct plan_source *source,
     return true;
 }
 
+static bool copy_start(struct eng_plan *plan, const struct plan_start *start,
+                       struct error *err)
+{
+    uint32_t *values =
+        arena_zalloc(&plan->arena, start->count + 1, sizeof *values);
+
+    if (!values)
+        return no_memory(err);
+    if (start->count)
+        memcpy(values, start->values, start->count * sizeof *values);
+    plan->in_values = values;
+    plan->in_count = start->count;
+    return true;
+}
+
 struct eng_plan *plan_build(const struct plan_source *source,
                             const struct eng_tensor *inputs, struct error *err)
+{
+    struct plan_start start = {0, source->graph->inputs,
+                               source->graph->input_count};
+
+    return plan_build_at(source, &start, inputs, err);
+}
+
+struct eng_plan *plan_build_at(const struct plan_source *source,
+                               const struct plan_start *start,
+                               const struct eng_tensor *inputs,
+                               struct error *err)
 {
     struct eng_plan *plan = calloc(1, sizeof *plan);
 
@@ -167,7 +236,8 @@ struct eng_plan *plan_build(const struct plan_source *source,
     }
     arena_init(&plan->arena, 0);
     plan->graph = source->graph;
-    if (build(plan, source, inputs, err))
+    plan->first_node = start->first_node;
+    if (copy_start(plan, start, err) && build(plan, source, inputs, err))
         return plan;
     plan_free(plan);
     return NULL;

@@ -6,9 +6,13 @@
  * that accepts) and lays out one block of memory by liveness. Running is a
  * walk over `steps` (exec.h) with a frame: the pointers of one run.
  *
- * A shape that depends on input *elements* (a Reshape to a shape that the
+ * A shape that depends on a few input *elements* (a Reshape to a shape that the
  * caller sends) is handled the same way: graph_bind marks such inputs, their
  * elements are part of the key, and the plan holds for these elements.
+ *
+ * Where a shape depends on anything else, the plan ends before that node
+ * (`cut_node`). The run computes it by itself (runner.h) and goes on with a
+ * plan for the nodes after it, whose inputs are all values still needed.
  *
  * Threads: a plan is immutable once built; a frame belongs to one run.
  */
@@ -21,7 +25,7 @@
 
 struct plan_input_alias {
     uint32_t value;
-    size_t input; /* number of the graph input whose bytes it is */
+    size_t input; /* number of the input whose bytes it is */
 };
 
 struct plan_key {
@@ -35,6 +39,12 @@ struct plan_frame;
 struct eng_plan {
     struct arena arena;
     const struct eng_graph *graph;
+    size_t first_node;
+    size_t cut_node;            /* not part of it; node_count = complete */
+    const uint32_t *in_values;  /* given to the plan */
+    const uint32_t *out_values; /* left by it: the graph's outputs, or, before
+                                   a cut, what the rest needs */
+    size_t in_count, out_count;
     struct op_node *steps;
     size_t step_count;
     struct eng_tensor *tensors; /* by value */
@@ -67,7 +77,28 @@ struct plan_source {
  */
 struct eng_plan *plan_build(const struct plan_source *source,
                             const struct eng_tensor *inputs, struct error *err);
+
+/*
+ * As plan_build() for the nodes from `first_node` on; `inputs` are the tensors
+ * of `values`, which plan_live() says.
+ */
+struct plan_start {
+    size_t first_node;
+    const uint32_t *values;
+    size_t count;
+};
+struct eng_plan *plan_build_at(const struct plan_source *source,
+                               const struct plan_start *start,
+                               const struct eng_tensor *inputs,
+                               struct error *err);
 void plan_free(struct eng_plan *plan);
+
+/*
+ * Values that are there before node `first` and that it, later nodes or the
+ * graph's outputs need; constants are left out. NULL: no memory.
+ */
+uint32_t *plan_live(const struct eng_graph *graph, size_t first,
+                    struct arena *arena, size_t *count);
 
 /* Places for all values of plan->steps; sets memory_bytes. Used by
  * plan_build(). ERR_OUT_OF_MEMORY. */

@@ -52,8 +52,8 @@ static void join(struct layout *layout, uint32_t value, uint32_t with)
 
 static bool init(struct layout *layout, struct error *err)
 {
-    const struct eng_graph *graph = layout->plan->graph;
-    size_t count = graph->value_count + 1;
+    const struct eng_plan *plan = layout->plan;
+    size_t count = plan->graph->value_count + 1;
 
     layout->parent = calloc(count, sizeof *layout->parent);
     layout->last_use = calloc(count, sizeof *layout->last_use);
@@ -71,10 +71,10 @@ static bool init(struct layout *layout, struct error *err)
         layout->parent[i] = i;
         layout->plan->place[i] = PLAN_NO_PLACE;
     }
-    for (size_t i = 0; i < graph->input_count; i++)
-        layout->input[graph->inputs[i]] = i + 1;
-    for (size_t i = 0; i < graph->output_count; i++)
-        layout->is_output[graph->outputs[i]] = true;
+    for (size_t i = 0; i < plan->in_count; i++)
+        layout->input[plan->in_values[i]] = i + 1;
+    for (size_t i = 0; i < plan->out_count; i++)
+        layout->is_output[plan->out_values[i]] = true;
     return true;
 }
 
@@ -93,8 +93,8 @@ static void find_last_uses(struct layout *layout)
                 layout->last_use[root_of(layout, step->in_value[i])] = s;
         }
     }
-    for (size_t i = 0; i < plan->graph->output_count; i++)
-        layout->last_use[root_of(layout, plan->graph->outputs[i])] =
+    for (size_t i = 0; i < plan->out_count; i++)
+        layout->last_use[root_of(layout, plan->out_values[i])] =
             plan->step_count;
 }
 

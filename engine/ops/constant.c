@@ -53,6 +53,8 @@ static bool constant_infer(struct op_node *op, struct error *err)
         return set_known(op, ENG_I64, true, attr->ints, attr->count, err);
     case ENG_ATTR_STRINGS:
         return set_known(op, ENG_STRING, true, attr->strings, attr->count, err);
+    case ENG_ATTR_GRAPH:
+        break;
     }
     return fail(err, ERR_MODEL_UNSUPPORTED, "attribute '%.40s'", attr->name);
 }

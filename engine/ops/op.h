@@ -37,7 +37,10 @@ enum { OP_MANY = UINT8_MAX };
 enum op_flag {
     OP_ALIAS = 1,      /* output 0 is input 0's bytes under another shape */
     OP_SHAPE_ONLY = 2, /* outputs depend on input shapes, not on elements */
-    OP_WIDEN = 4 /* computes float16 and bfloat16 as float32, see op_infer() */
+    OP_WIDEN = 4, /* computes float16 and bfloat16 as float32, see op_infer() */
+    OP_CONTROL = 8,   /* runs graphs of its own; never while planning */
+    OP_BRANCHES = 16, /* OP_CONTROL whose outputs are those of its graphs */
+    OP_RANDOM = 32    /* other elements every time; never folded */
 };
 
 struct op_node;
@@ -48,6 +51,7 @@ struct op_frame {
     void **bound;           /* made by bind, by op_node.index */
     void *scratch;          /* op_node.scratch_bytes, 64-byte aligned */
     struct team_seat *seat; /* for team_for(); NULL = alone */
+    const struct eng_limits *limits; /* for OP_CONTROL; NULL = none */
 };
 
 struct op_impl {
@@ -92,6 +96,12 @@ struct op_node {
     struct op_widened *widened; /* NULL = computes in its own type */
     size_t scratch_bytes;       /* wanted by run, for all its threads */
     int threads;                /* that run may use; at least 1 */
+    /*
+     * infer failed only because elements of inputs are not known: it will be
+     * asked again in the middle of the run, when they are (`now`).
+     */
+    bool wants_values;
+    const struct op_frame *now; /* seat and limits of that run; NULL = not */
 };
 
 /*

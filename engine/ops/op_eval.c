@@ -49,6 +49,10 @@ static bool run_once(struct op_node *op, void **data, void *scratch,
     struct op_frame frame = {.data = data, .bound = &bound, .scratch = scratch};
     bool ok;
 
+    if (op->now) {
+        frame.seat = op->now->seat;
+        frame.limits = op->now->limits;
+    }
     op->index = 0;
     ok = (!op->impl->bind || op->impl->bind(op, &bound, err)) &&
          op->impl->run(op, &frame, err);

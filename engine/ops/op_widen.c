@@ -149,7 +149,8 @@ static bool widened_run(const struct op_node *op, const struct op_frame *frame,
     struct op_frame inside = {.data = data,
                               .bound = &frame->bound[op->index],
                               .scratch = memory + wide->inner_scratch,
-                              .seat = frame->seat};
+                              .seat = frame->seat,
+                              .limits = frame->limits};
 
     for (size_t i = 0; i < op->in_count; i++) {
         if (!op->in[i])

@@ -18,6 +18,8 @@ enum {
 static bool is_constant_node(const struct eng_graph *graph,
                              const struct eng_node *node)
 {
+    if (node->rows[0].impl->flags & (OP_CONTROL | OP_RANDOM))
+        return false;
     for (size_t i = 0; i < node->input_count; i++) {
         uint32_t value = node->inputs[i];
 

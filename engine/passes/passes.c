@@ -1,5 +1,5 @@
 /*
- * Passes: the table, walked in order.
+ * Passes: the table, walked in order, for a graph and then for those inside.
  */
 #include "passes.h"
 
@@ -15,6 +15,12 @@ bool passes_run(struct eng_graph *graph, struct op_packs *packs, unsigned off,
 
     for (unsigned i = 0; i < PASS_COUNT; i++) {
         if (!(off >> i & 1) && !table[i](graph, packs, err))
+            return false;
+    }
+    if (!eng_graph_sink(graph, err))
+        return false;
+    for (struct eng_graph *i = graph->inner; i; i = i->next_inner) {
+        if (!passes_run(i, packs, off, err))
             return false;
     }
     return true;
