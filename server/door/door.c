@@ -65,6 +65,22 @@ static bool hand_over(void *context, struct srv_call *call, grpc_answer *answer)
     return queue_push(door->queue, call, answer);
 }
 
+static bool calls_wait(void *context)
+{
+    struct door *door = context;
+    int waiting, running;
+
+    queue_load(door->queue, &waiting, &running);
+    return waiting > 0;
+}
+
+static bool nap(void *context)
+{
+    struct door *door = context;
+
+    return queue_nap(door->queue);
+}
+
 static void give_http(void *context, struct conn *conn)
 {
     struct door *door = context;
@@ -104,6 +120,8 @@ static bool open_libraries(struct door *door, struct error *err)
     door->grpc =
         grpc_door_open(&(struct grpc_door_options){.door = &door->options,
                                                    .hand_over = hand_over,
+                                                   .calls_wait = calls_wait,
+                                                   .nap = nap,
                                                    .context = door,
                                                    .next_id = &door->next_id},
                        err);

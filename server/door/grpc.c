@@ -39,7 +39,8 @@ enum {
     KEEPALIVE_TIMEOUT_MS = 20000,
     PING_INTERVAL_MS = 10000, /* the client's; the library's default of 5 min
                                  cuts connections of ordinary clients */
-    SWEEP_MS = 1000
+    SWEEP_MS = 1000,
+    EVENTS_PER_TURN = 32
 };
 
 static const uint64_t sweep_period_ns = SWEEP_MS * 1000000ULL;
@@ -81,24 +82,59 @@ static gpr_timespec next_wake(void)
                         gpr_time_from_millis(SWEEP_MS, GPR_TIMESPAN));
 }
 
+/* False when there is nothing to do. */
+static bool do_event(const grpc_event *event)
+{
+    struct grpc_tag *tag = event->tag;
+
+    if (event->type != GRPC_OP_COMPLETE)
+        return false;
+    grpc_tag_return(tag);
+    tag->done(tag, event->success);
+    return true;
+}
+
+void grpc_take_turn(struct grpc_door *door)
+{
+    const gpr_timespec now = gpr_time_0(GPR_CLOCK_MONOTONIC);
+
+    if (!door->calls_wait || !door->calls_wait(door->context))
+        return;
+    for (int i = 0; i < EVENTS_PER_TURN; i++) {
+        grpc_event event = grpc_completion_queue_next(door->queue, now, NULL);
+
+        if (!do_event(&event))
+            break;
+    }
+    atomic_fetch_add_explicit(&door->worker_turns, 1, memory_order_relaxed);
+}
+
+/* Sleeps a moment if workers have taken turns since the last time. */
+static void nap(struct grpc_door *door, unsigned *seen)
+{
+    unsigned turns =
+        atomic_load_explicit(&door->worker_turns, memory_order_relaxed);
+
+    if (turns == *seen)
+        return;
+    *seen = turns;
+    (void)door->nap(door->context);
+}
+
 static void *poll_calls(void *context)
 {
     struct grpc_door *door = context;
     gpr_timespec wake = next_wake();
+    unsigned seen = 0;
 
     for (;;) {
         grpc_event event = grpc_completion_queue_next(door->queue, wake, NULL);
 
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
-        if (event.type == GRPC_OP_COMPLETE) {
-            struct grpc_tag *tag = event.tag;
-
-            grpc_tag_return(tag);
-            tag->done(tag, event.success);
-        } else {
+        if (!do_event(&event))
             wake = next_wake();
-        }
+        nap(door, &seen);
         sweep_if_due(door);
     }
 }
@@ -266,6 +302,8 @@ static struct grpc_door *door_new(const struct grpc_door_options *options)
     grpc_init();
     init_locks(door);
     door->hand_over = options->hand_over;
+    door->calls_wait = options->calls_wait;
+    door->nap = options->nap;
     door->context = options->context;
     door->next_id = options->next_id;
     door->max_body = limits->max_body ? limits->max_body : DEFAULT_BODY;

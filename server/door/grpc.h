@@ -35,7 +35,12 @@ struct grpc_door_options {
     const struct door_options *door; /* borrowed while open() runs; what it
                                         points to must outlive the door */
     grpc_hand_over *hand_over;
-    void *context;                 /* of hand_over */
+    /* Calls wait for a worker: one that comes to answer looks after the
+     * sockets, too. NULL: never. */
+    bool (*calls_wait)(void *context);
+    /* Sleeps a moment if calls wait; see queue_nap(). NULL as well. */
+    bool (*nap)(void *context);
+    void *context;                 /* of these */
     atomic_uint_fast64_t *next_id; /* numbers of calls, shared by both doors */
 };
 

@@ -44,6 +44,17 @@ static void answer(struct srv_call *call)
     rpc_put(rpc);
 }
 
+/* On the worker; the RPC keeps the door open while it takes a turn. */
+static void worked(struct srv_call *call)
+{
+    struct grpc_rpc *rpc = (struct grpc_rpc *)call;
+
+    rpc_get(rpc);
+    rpc->then(call);
+    grpc_take_turn(rpc->door);
+    rpc_put(rpc);
+}
+
 static void serve(struct grpc_rpc *rpc, grpc_answer *then)
 {
     struct grpc_door *door = rpc->door;
@@ -59,7 +70,8 @@ static void serve(struct grpc_rpc *rpc, grpc_answer *then)
         if (call->op->stream != OP_SERVER && !rpc->watched)
             rpc_watch(rpc);
         atomic_store(&rpc->give_up_ns, call->deadline_ns + answer_ns);
-        if (!door->hand_over(door->context, call, then))
+        rpc->then = then;
+        if (!door->hand_over(door->context, call, worked))
             then(call);
     }
 }

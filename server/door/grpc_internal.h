@@ -73,6 +73,7 @@ struct grpc_rpc {
     bool watched;       /* `closed` is under way or has come back */
     bool head_sent;     /* initial metadata went out */
     bool busy;          /* counted in door->busy */
+    grpc_answer *then;  /* what a worker does with the served call */
     atomic_int refs;
     atomic_uint_fast64_t give_up_ns; /* when to cancel; 0 = never */
     struct grpc_rpc *older, *newer;  /* in door->live */
@@ -86,7 +87,10 @@ struct grpc_door {
     pthread_t *threads;
     size_t thread_count;
     grpc_hand_over *hand_over;
+    bool (*calls_wait)(void *context);
+    bool (*nap)(void *context);
     void *context;
+    atomic_uint worker_turns; /* see grpc_take_turn() */
     atomic_uint_fast64_t *next_id;
     size_t max_body;     /* of endpoints without their own */
     size_t largest_body; /* of any */
@@ -105,6 +109,15 @@ struct grpc_door {
     size_t peer_count;               /* under mu: length of peers */
     bool shut;                       /* under mu: takes no socket any more */
 };
+
+/* ---- grpc.c ---- */
+
+/*
+ * For a worker that has answered a call, of which it holds the RPC: does what
+ * has come meanwhile if calls wait. The polling threads then nap, and no thread
+ * is woken for a socket.
+ */
+void grpc_take_turn(struct grpc_door *door);
 
 /* ---- grpc_rpc.c ---- */
 
