@@ -22,6 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct gemm_f32;
+struct gemm_f32_part;
+struct gemm_f32_weights;
 struct gemm_i8;
 struct gemm_i8_part;
 struct gemm_i8_source;
