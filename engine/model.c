@@ -125,7 +125,8 @@ static bool open_graph(struct eng_model *model, const char *path,
         return false;
     source.packs = model->packs;
     model->runner = runner_new(&model->graph, &source, err);
-    return model->runner && check_runs(model, err);
+    return model->runner && op_packs_load(model->packs, &model->graph, err) &&
+           check_runs(model, err);
 }
 
 struct eng_model *eng_model_open(const char *path,
@@ -141,8 +142,10 @@ struct eng_model *eng_model_open(const char *path,
     }
     atomic_init(&model->refs, 1);
     onednn_thread_init();
-    if (open_graph(model, path, options ? options : &defaults, err))
+    if (open_graph(model, path, options ? options : &defaults, err)) {
+        op_packs_settle(model->packs);
         return model;
+    }
     model_free(model);
     return NULL;
 }

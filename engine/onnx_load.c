@@ -162,10 +162,11 @@ out:
     return ok;
 }
 
-static bool load_span(struct wire_span file, int folder,
-                      struct eng_graph *graph, struct error *err)
+/* Fills loader->graph, which is zeroed. */
+static bool load_span(struct onnx_loader *loader, struct wire_span file,
+                      struct error *err)
 {
-    struct onnx_loader loader = {.graph = graph, .folder = folder};
+    struct eng_graph *graph = loader->graph;
     struct wire_limits limits = limits_for(file.size);
     struct wire_span body;
     bool ok;
@@ -175,17 +176,19 @@ static bool load_span(struct wire_span file, int folder,
     if (!file.size)
         return fail(err, ERR_MODEL_INVALID, "the model file is empty");
     ok = wire_check(file, &onnx__model_proto__descriptor, &limits, err) &&
-         load_header(&loader, file, &body, err) &&
-         load_body(&loader, body, err) && eng_graph_sort(graph, err) &&
+         load_header(loader, file, &body, err) &&
+         load_body(loader, body, err) && eng_graph_sort(graph, err) &&
          eng_graph_bind(graph, err);
-    free(loader.names);
+    free(loader->names);
     return ok;
 }
 
 bool onnx_load_bytes(const void *bytes, size_t size, struct eng_graph *graph,
                      struct error *err)
 {
-    return load_span((struct wire_span){bytes, size}, -1, graph, err);
+    struct onnx_loader loader = {.graph = graph, .folder = -1};
+
+    return load_span(&loader, (struct wire_span){bytes, size}, err);
 }
 
 /* --- files --- */
@@ -245,16 +248,17 @@ static int open_folder(const char *path)
 bool onnx_load(const char *path, size_t file_size_max, struct eng_graph *graph,
                struct error *err)
 {
+    struct onnx_loader loader = {.graph = graph};
     struct wire_span file;
-    int folder;
     bool ok;
 
     if (!map_file(path, file_size_max, &file, err))
         return false;
-    folder = open_folder(path);
-    ok = load_span(file, folder, graph, err);
-    if (folder >= 0)
-        (void)close(folder);
+    loader.folder = open_folder(path);
+    loader.let_go = file.bytes;
+    ok = load_span(&loader, file, err);
+    if (loader.folder >= 0)
+        (void)close(loader.folder);
     unmap_file(file);
     return ok;
 }

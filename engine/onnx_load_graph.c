@@ -204,18 +204,21 @@ static bool make_room(struct onnx_loader *loader,
 
 /* --- initialisers --- */
 
-/* Lets the pages of a weight's bytes go: they were copied. */
-static void let_go(struct wire_span span)
+/*
+ * Lets the pages of the mapped file go up to `to`: what came from them was
+ * copied. They come back from the file if somebody looks again.
+ */
+static void let_go(struct onnx_loader *loader, const uint8_t *to)
 {
     enum { PAGE = 4096, WORTH_IT = 1 << 20 };
-    uintptr_t first =
-        ((uintptr_t)span.bytes + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    uintptr_t last =
-        ((uintptr_t)span.bytes + span.size) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t first = (uintptr_t)loader->let_go & ~(uintptr_t)(PAGE - 1);
+    uintptr_t last = (uintptr_t)to & ~(uintptr_t)(PAGE - 1);
 
+    if (!loader->let_go || last < first + WORTH_IT)
+        return;
     /* NOLINTNEXTLINE(performance-no-int-to-ptr): page arithmetic */
-    if (span.size >= WORTH_IT && last > first)
-        (void)madvise((void *)first, last - first, MADV_DONTNEED);
+    (void)madvise((void *)first, last - first, MADV_DONTNEED);
+    loader->let_go = to;
 }
 
 static bool name_weight(struct onnx_loader *loader, const char *name,
@@ -243,7 +246,7 @@ static bool add_weight(struct onnx_loader *loader, struct wire_span span,
     if (!onnx_load_tensor_bytes(span, loader->folder, &loader->graph->arena,
                                 &tensor, &name, err))
         return false;
-    let_go(span);
+    let_go(loader, span.bytes + span.size);
     return name_weight(loader, name, &tensor, err);
 }
 

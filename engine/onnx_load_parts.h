@@ -28,6 +28,8 @@ struct onnx_loader {
     uint32_t *captured;        /* values of it that this graph reads */
     size_t captured_count;
     int folder; /* O_PATH of the model's folder; -1 = no external data */
+    const uint8_t *let_go; /* the mapped file from here on is still needed;
+                              NULL = the bytes are somebody's memory */
     struct onnx_opset *opsets;
     size_t opset_count;
     uint32_t *names; /* hash table: value index + 1; 0 = free */

@@ -133,6 +133,21 @@ static void pack_weights(const void *source, void *packed, const void *how)
     }
 }
 
+static void unpack_weights(const void *packed, void *source, const void *how)
+{
+    const struct line_how *shape = how;
+    const float *from = packed;
+    float *w = source;
+
+    for (int64_t out = 0; out < shape->outs; out++) {
+        int64_t block = out - out % shape->rows;
+
+        for (int64_t i = 0; i < shape->depth; i++)
+            w[out * shape->depth + i] =
+                from[block * shape->depth + i * shape->rows + out - block];
+    }
+}
+
 static bool conv_line_accepts(const struct op_node *op)
 {
     const struct op_conv *conv = op->state;
@@ -161,8 +176,8 @@ static bool conv_line_prepare(struct op_node *op, struct error *err)
     /* Tiles read whole vectors: up to one tile beyond the last position. */
     state->x_step =
         window->in[0] + window->pad[0] + window->pad_end[0] + LINE_COLUMNS_MAX;
-    state->packed = op_pack(
-        op, &key,
+    state->packed = op_pack_only(
+        op, &key, unpack_weights,
         (size_t)(state->blocks * how.rows * how.depth) * sizeof(float), err);
     op->scratch_bytes =
         (size_t)(conv->in_channels * state->x_step) * sizeof(float);
@@ -281,7 +296,7 @@ const struct op_impl op_conv_line = {.name = "conv.line",
                                      .in_max = 3,
                                      .out_min = 1,
                                      .out_max = 1,
-                                     .flags = OP_WIDEN,
+                                     .flags = OP_WIDEN | OP_PACKED,
                                      .infer = op_conv_infer,
                                      .accepts = conv_line_accepts,
                                      .prepare = conv_line_prepare,

@@ -40,7 +40,10 @@ enum op_flag {
     OP_WIDEN = 4, /* computes float16 and bfloat16 as float32, see op_infer() */
     OP_CONTROL = 8,   /* runs graphs of its own; never while planning */
     OP_BRANCHES = 16, /* OP_CONTROL whose outputs are those of its graphs */
-    OP_RANDOM = 32    /* other elements every time; never folded */
+    OP_RANDOM = 32,   /* other elements every time; never folded */
+    /* prepare and run read what they give to op_pack_only() in its packed form
+     * alone, see op_pack_only() */
+    OP_PACKED = 64
 };
 
 struct op_node;
@@ -90,6 +93,7 @@ struct op_node {
     const struct eng_tensor **in; /* NULL = left out; data = known now */
     struct eng_tensor **out;      /* never NULL */
     const uint32_t *in_value, *out_value;
+    uint32_t packed;            /* bit i: input i was given to op_pack() */
     struct arena *arena;        /* lives as long as the plan */
     struct op_packs *packs;     /* shared by all plans of the model */
     void *state;                /* the implementation's own */
@@ -233,8 +237,8 @@ void *op_alloc(struct op_node *op, size_t size, struct error *err);
 
 /* --- weights in another form, made once for all plans --- */
 
-/* Fills `packed` from `source`; must depend on the two shapes alone. */
-typedef void (*op_pack_fn)(const void *source, void *packed, const void *how);
+/* Fills `to` from `from`; must depend on the two shapes alone. */
+typedef void (*op_pack_fn)(const void *from, void *to, const void *how);
 
 /*
  * `size` bytes, 64-byte aligned, made by `pack` from a weight (op_is_weight) at
@@ -250,9 +254,33 @@ struct op_pack_key {
 const void *op_pack(struct op_node *op, const struct op_pack_key *key,
                     size_t size, struct error *err);
 
+/*
+ * The same for a packed form from which `unpack` makes the weight again, bit by
+ * bit, in an implementation that is OP_PACKED. Where nobody else reads the
+ * weight, its own memory is let go while the model loads: one copy stays. It
+ * comes back before an implementation that is not OP_PACKED, or that packs it
+ * in another way, prepares for that node.
+ */
+const void *op_pack_only(struct op_node *op, const struct op_pack_key *key,
+                         op_pack_fn unpack, size_t size, struct error *err);
+
+/*
+ * Brings back what was let go of the node's weights, but those that it has
+ * given to op_pack() itself. Called by op_choose() around prepare.
+ */
+void op_unpack_inputs(const struct op_node *op);
+
 /* The model's store of packed weights. NULL when memory is out. */
 struct op_packs *op_packs_new(void);
 void op_packs_free(struct op_packs *packs);
+
+/*
+ * From here until op_packs_settle() packed weights of `graph` may lose their
+ * own memory; no run is under way. ERR_OUT_OF_MEMORY.
+ */
+bool op_packs_load(struct op_packs *packs, const struct eng_graph *graph,
+                   struct error *err);
+void op_packs_settle(struct op_packs *packs);
 
 /*
  * Infers `op` with its operator's function. Where the operator says OP_WIDEN

@@ -18,7 +18,12 @@ bool op_choose(struct op_node *op, struct error *err)
         if (impl->accepts && !impl->accepts(op))
             continue;
         op->impl = impl;
-        return !impl->prepare || impl->prepare(op, err);
+        if (!(impl->flags & OP_PACKED))
+            op_unpack_inputs(op);
+        if (impl->prepare && !impl->prepare(op, err))
+            return false;
+        op_unpack_inputs(op);
+        return true;
     }
     return fail(err, ERR_MODEL_UNSUPPORTED, "no implementation takes %s input",
                 op->in_count && op->in[0] ? eng_dtype_name(op->in[0]->dtype)

@@ -8,6 +8,7 @@ unit_test(kernel_gemm_i8 SOURCES unit/test_kernel_gemm_i8.c LIBS engine)
 unit_test(passes SOURCES unit/test_passes.c unit/graph_text.c LIBS engine)
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
 scarce_test(engine_memory SOURCES unit/test_engine_memory.c LIBS engine)
+unit_test(engine_pack SOURCES unit/test_engine_pack.c LIBS engine)
 unit_test(engine_conv SOURCES unit/test_engine_conv.c LIBS engine)
 
 add_executable(engine_check unit/engine_check.c

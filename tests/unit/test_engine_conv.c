@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "exec.h"
 #include "plan.h"
@@ -121,11 +122,24 @@ static void compare(const struct shape *s, const struct eng_tensor *y,
     }
 }
 
+/* What the plan let go of the weights comes back as it was. */
+static void check_weights_come_back(struct graph *g, struct op_packs *packs,
+                                    const float *w, const float *copy)
+{
+    const struct eng_tensor *in[] = {&g->values[W].constant};
+    struct op_node op = {.in = in, .in_count = 1, .packs = packs};
+
+    op_unpack_inputs(&op);
+    assert_memory_equal(w, copy, eng_tensor_size(in[0]));
+}
+
 static void check_shape(const struct shape *s, uint64_t *random)
 {
     float *x = numbers(random, s->batch * s->in * s->size);
     float *w = numbers(random, s->out * s->in * s->kernel);
     float *b = numbers(random, s->out);
+    size_t w_size = (size_t)(s->out * s->in * s->kernel) * sizeof *w;
+    float *copy = malloc(w_size);
     struct eng_tensor in = {.dtype = ENG_F32,
                             .rank = 3,
                             .dims = {s->batch, s->in, s->size},
@@ -137,8 +151,11 @@ static void check_shape(const struct shape *s, uint64_t *random)
     unsigned char *memory;
     struct graph g;
 
+    assert_non_null(copy);
+    memcpy(copy, w, w_size);
     make_graph(&g, s, w, b);
     source.graph = &g.graph;
+    assert_true(op_packs_load(source.packs, &g.graph, &g.err));
     plan = plan_build(&source, &in, &g.err);
     if (!plan)
         fail_msg("%s\n", g.err.msg);
@@ -149,6 +166,7 @@ static void check_shape(const struct shape *s, uint64_t *random)
     plan_frame_attach(frame, memory);
     plan_frame_bind_inputs(frame, &in);
     assert_true(exec_run(frame, NULL, NULL, &g.err));
+    check_weights_come_back(&g, source.packs, w, copy);
     compare(s, &plan->tensors[Y], frame->frame.data[Y], x, w, b);
     plan_frame_free(frame);
     plan_free(plan);
@@ -157,6 +175,7 @@ static void check_shape(const struct shape *s, uint64_t *random)
     free(x);
     free(w);
     free(b);
+    free(copy);
 }
 
 static void test_one_dimension_matches_the_definition(void **state)
