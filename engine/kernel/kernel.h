@@ -30,6 +30,7 @@ struct gemm_i8_part;
 struct gemm_i8_source;
 struct quantize_rows;
 struct quantize_step;
+struct kernel_head;
 
 struct kernels {
     const char *isa; /* "sse2", "avx2", "avx512", "avx512_vnni"; "generic" */

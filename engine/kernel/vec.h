@@ -147,6 +147,14 @@ static inline vf vf_min(vf a, vf b)
 #endif
 }
 
+/* Before a loop of few constant rounds: all of them side by side, so that arrays
+ * indexed by it live in registers. */
+#if defined(__clang__)
+#define VEC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define VEC_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* The compiler may not look through `x`. */
 #if defined(__AVX512F__)
 #define VF_KEEP(x) __asm__("" : "+v"(x))
