@@ -197,25 +197,29 @@ static void pack_keys(const struct kernel_head *head, float *to)
     }
 }
 
+static inline void pack_row(const float *from, int64_t columns, float *to)
+{
+    int64_t second = columns < VF ? 0 : columns - VF;
+
+    if (columns >= PANEL) {
+        vf_store(to, vf_load(from));
+        vf_store(to + VF, vf_load(from + VF));
+        return;
+    }
+    vf_store(to, vf_load_part(from, columns < VF ? columns : VF));
+    vf_store(to + VF, vf_load_part(from + VF, second));
+}
+
 /* to [panels][kv_rows][PANEL] = v, columns behind the last one are 0 */
 static void pack_values(const struct kernel_head *head, float *to)
 {
+    int64_t step = head->v_step;
+
     for (int64_t j = 0; j < head->v_size; j += PANEL) {
         const float *from = head->v + j;
-        int64_t columns = head->v_size - j;
-        int64_t second = columns - VF;
 
-        for (int64_t t = 0; t < head->kv_rows; t++, to += PANEL) {
-            if (columns >= PANEL) {
-                vf_store(to, vf_load(from));
-                vf_store(to + VF, vf_load(from + VF));
-            } else {
-                vf_store(to, vf_load_part(from, columns < VF ? columns : VF));
-                vf_store(to + VF,
-                         vf_load_part(from + VF, second > 0 ? second : 0));
-            }
-            from += head->v_step;
-        }
+        for (int64_t t = 0; t < head->kv_rows; t++, to += PANEL, from += step)
+            pack_row(from, head->v_size - j, to);
     }
 }
 

@@ -242,6 +242,26 @@ bool rewrite_replace(struct rewrite *rw, struct eng_node *node,
     return true;
 }
 
+void rewrite_rename(struct rewrite *rw, uint32_t from, uint32_t to)
+{
+    struct eng_graph *graph = rw->graph;
+
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        struct eng_node *node = &graph->nodes[i];
+        bool reads = !is_dead(rw, node);
+
+        for (size_t k = 0; k < node->input_count; k++) {
+            if (node->inputs[k] != from)
+                continue;
+            node->inputs[k] = to;
+            rw->readers[to] += reads;
+            rw->readers[from] -= reads;
+            if (reads)
+                rw->reader[to] = i;
+        }
+    }
+}
+
 /* One more value. */
 static bool grow_values(struct rewrite *rw)
 {

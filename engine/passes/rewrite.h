@@ -98,6 +98,9 @@ struct rewrite_spec {
 bool rewrite_replace(struct rewrite *rw, struct eng_node *node,
                      const struct rewrite_spec *spec, struct error *err);
 
+/* Nodes that read `from` read `to` instead; `from` is no graph output. */
+void rewrite_rename(struct rewrite *rw, uint32_t from, uint32_t to);
+
 /* A new value that is this constant (`data` lives in the graph's arena).
  * ENG_NO_VALUE: ERR_OUT_OF_MEMORY. */
 uint32_t rewrite_add_constant(struct rewrite *rw, const char *name,

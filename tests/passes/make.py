@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""Makes cases of this folder: small graphs that the float passes change, or
+must leave alone.
+
+    python tests/passes/make.py        (needs onnx and numpy)
+    SPECSERVE_UPDATE=1 build/bin/test_passes
+"""
+import pathlib
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+HERE = pathlib.Path(__file__).resolve().parent
+RANDOM = np.random.default_rng(5)
+LOWEST = np.finfo(np.float32).min
+
+
+class Model:
+    """Collects nodes; `m.Add(a, b)` adds one and returns its output's name."""
+
+    def __init__(self, name, opset=14):
+        self.name, self.opset = name, opset
+        self.nodes, self.weights, self.inputs = [], [], []
+
+    def input(self, name, dims, kind=onnx.TensorProto.FLOAT):
+        self.inputs.append(helper.make_tensor_value_info(name, kind, dims))
+        return name
+
+    def const(self, value):
+        name = f"c{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def weight(self, *dims):
+        return self.const(RANDOM.standard_normal(dims).astype(np.float32))
+
+    def number(self, value):
+        return self.const(np.float32(value))
+
+    def __getattr__(self, op):
+        def add(*inputs, outputs=1, **attributes):
+            names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+            self.nodes.append(helper.make_node(op, inputs, names,
+                                               **attributes))
+            return names[0] if outputs == 1 else names
+        return add
+
+    def save(self, *outputs):
+        folder = HERE / self.name
+        folder.mkdir(exist_ok=True)
+        graph = helper.make_graph(
+            self.nodes, self.name, self.inputs,
+            [helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, None)
+             for o in outputs], self.weights)
+        onnx.save(helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=8, producer_name="specserve"), folder / "model.onnx")
+        for i, port in enumerate(self.inputs):
+            array = self.data(port)
+            (folder / f"input_{i}.pb").write_bytes(
+                numpy_helper.from_array(array).SerializeToString())
+
+    @staticmethod
+    def data(port):
+        """Masks are 0 or 1; t stands for 3 more rows (p) in front of s."""
+        sizes = {"b": 2, "s": 5, "p": 3, "t": 8}
+        dims = [d.dim_value or sizes[d.dim_param]
+                for d in port.type.tensor_type.shape.dim]
+        random = np.random.default_rng(list(port.name.encode()))
+        if port.name == "mask":
+            return (random.random(dims) > 0.3).astype(np.float32)
+        return random.uniform(-2, 2, dims).astype(np.float32)
+
+
+# --- attention ----------------------------------------------------------------
+
+def heads(m, name, rows="s"):
+    """An input [batch, rows, 3, 8], before its Transpose."""
+    return m.input(name, ["b", rows, 3, 8])
+
+
+def swapped(m, value):
+    return m.Transpose(value, perm=[0, 2, 1, 3])
+
+
+def close(m, weights, v):
+    return swapped(m, m.MatMul(weights, v))
+
+
+def fuse_attention_mask_added():
+    m = Model("fuse_attention_mask_added", 11)
+    q, k, v = (heads(m, n) for n in "qkv")
+    mask = m.Mul(m.Sub(m.number(1), m.input("mask", ["b", 1, 1, "s"])),
+                 m.number(-10000))
+    scores = m.MatMul(swapped(m, q), m.Transpose(k, perm=[0, 2, 3, 1]))
+    scores = m.Add(m.Div(scores, m.number(8 ** 0.5)), mask)
+    m.save(close(m, m.Softmax(scores, axis=3), swapped(m, v)))
+
+
+def fuse_attention_both_scaled():
+    """As SDPA is exported: q and k both times the root of the scale."""
+    m = Model("fuse_attention_both_scaled")
+    q, k, v = (heads(m, n) for n in "qkv")
+    keys = m.Transpose(swapped(m, k), perm=[0, 1, 3, 2])
+    scores = m.MatMul(m.Mul(swapped(m, q), m.number(8 ** -0.25)),
+                      m.Mul(keys, m.number(8 ** -0.25)))
+    m.save(close(m, m.Softmax(m.Add(m.input("mask", [1, 1, "s", "s"]), scores),
+                              axis=-1), swapped(m, v)))
+
+
+def fuse_attention_where():
+    """DistilBERT: scores where the mask is 0 become the lowest float."""
+    m = Model("fuse_attention_where")
+    q, k, v = (heads(m, n) for n in "qkv")
+    masked = m.Equal(m.input("mask", ["b", 1, 1, "s"]), m.number(0))
+    scores = m.MatMul(m.Div(swapped(m, q), m.number(2.5)),
+                      m.Transpose(swapped(m, k), perm=[0, 1, 3, 2]))
+    shape = m.Shape(scores)
+    masked = m.Expand(masked, shape)
+    scores = m.Where(masked, m.number(LOWEST), scores)
+    m.save(close(m, m.Softmax(scores, axis=-1), swapped(m, v)))
+
+
+def fuse_attention_where_alone():
+    m = Model("fuse_attention_where_alone")
+    q, k, v = (heads(m, n) for n in "qkv")
+    masked = m.Equal(m.input("mask", ["b", 1, 1, "s"]), m.number(0))
+    scores = m.MatMul(m.Div(swapped(m, q), m.number(2.5)),
+                      m.Transpose(swapped(m, k), perm=[0, 1, 3, 2]))
+    scores = m.Where(masked, m.number(LOWEST), scores)
+    m.save(close(m, m.Softmax(scores, axis=-1), swapped(m, v)))
+
+
+def fuse_attention_past():
+    """GPT-2: past keys in front, a causal Where, then an Add."""
+    m = Model("fuse_attention_past", 13)
+    q, k, v = (heads(m, n) for n in "qkv")
+    past_k = m.input("past_k", ["b", 3, "p", 8])
+    past_v = m.input("past_v", ["b", 3, "p", 8])
+    k = m.Concat(past_k, swapped(m, k), axis=-2)
+    v = m.Concat(past_v, swapped(m, v), axis=-2)
+    scores = m.MatMul(swapped(m, q), m.Transpose(k, perm=[0, 1, 3, 2]))
+    scores = m.Div(scores, m.number(8 ** 0.5))
+    causal = m.Greater(m.input("causal", [1, 1, "s", "t"]), m.number(0))
+    scores = m.Where(causal, scores, m.number(-1e4))
+    scores = m.Add(scores, m.input("mask", ["b", 1, 1, "t"]))
+    m.save(close(m, m.Softmax(scores, axis=-1), v), k, v)
+
+
+def fuse_attention_other_axis():
+    """Not attention: the softmax runs over heads."""
+    m = Model("fuse_attention_other_axis")
+    q, k, v = (heads(m, n) for n in "qkv")
+    scores = m.MatMul(swapped(m, q), m.Transpose(k, perm=[0, 2, 3, 1]))
+    m.save(close(m, m.Softmax(scores, axis=1), swapped(m, v)))
+
+
+def fuse_attention_shown():
+    """The weights are an output: they must stay."""
+    m = Model("fuse_attention_shown")
+    q, k, v = (heads(m, n) for n in "qkv")
+    scores = m.MatMul(swapped(m, q), m.Transpose(k, perm=[0, 2, 3, 1]))
+    weights = m.Softmax(m.Mul(scores, m.number(0.3)), axis=-1)
+    m.save(close(m, weights, swapped(m, v)), weights)
+
+
+# --- normalisation ------------------------------------------------------------
+
+def fuse_norm_pow():
+    m = Model("fuse_norm_pow", 11)
+    x = m.input("x", ["b", "s", 8])
+    d = m.Sub(x, m.ReduceMean(x, axes=[-1]))
+    square = m.Pow(d, m.number(2))
+    root = m.Sqrt(m.Add(m.ReduceMean(square, axes=[-1]), m.number(1e-12)))
+    m.save(m.Add(m.Mul(m.Div(d, root), m.weight(8)), m.weight(8)))
+
+
+def fuse_norm_two_subs():
+    """d twice, squared by Mul; reciprocal root; operands swapped; axis 2."""
+    m = Model("fuse_norm_two_subs", 18)
+    x = m.input("x", ["b", "s", 8])
+    axes = m.const(np.array([2]))
+    mean = m.ReduceMean(x, axes)
+    a, b = m.Sub(x, mean), m.Sub(x, mean)
+    variance = m.ReduceMean(m.Mul(a, a), axes)
+    root = m.Sqrt(m.Add(m.number(1e-5), variance))
+    m.save(m.Add(m.weight(8), m.Mul(m.weight(8),
+                                    m.Mul(b, m.Reciprocal(root)))))
+
+
+def fuse_norm_without_bias():
+    m = Model("fuse_norm_without_bias", 13)
+    x = m.input("x", ["b", "s", 8])
+    d = m.Sub(x, m.ReduceMean(x, axes=[-1]))
+    variance = m.ReduceMean(m.Mul(d, d), axes=[-1])
+    root = m.Sqrt(m.Add(variance, m.number(1e-5)))
+    m.save(m.Relu(m.Mul(m.Div(d, root), m.weight(8))))
+
+
+def fuse_norm_rms():
+    m = Model("fuse_norm_rms", 13)
+    x = m.Cast(m.input("x", ["b", "s", 8]), to=1)
+    mean = m.ReduceMean(m.Pow(x, m.number(2)), axes=[-1])
+    root = m.Sqrt(m.Add(mean, m.number(1e-6)))
+    m.save(m.Mul(m.weight(8), m.Mul(x, m.Div(m.number(1), root))))
+
+
+def fuse_norm_other_axis():
+    """Not a norm of rows: the mean is over axis 1."""
+    m = Model("fuse_norm_other_axis", 13)
+    x = m.input("x", ["b", 8, 8])
+    d = m.Sub(x, m.ReduceMean(x, axes=[1]))
+    variance = m.ReduceMean(m.Mul(d, d), axes=[1])
+    root = m.Sqrt(m.Add(variance, m.number(1e-5)))
+    m.save(m.Add(m.Mul(m.Div(d, root), m.weight(8)), m.weight(8)))
+
+
+# --- activations --------------------------------------------------------------
+
+def fuse_gelu_forms():
+    """Six ways to write it, and one that is something else (0.6)."""
+    m = Model("fuse_gelu_forms", 13)
+    x = m.input("x", ["b", 8])
+    one, half, root = m.number(1), m.number(0.5), m.number(2 ** 0.5)
+    erf = lambda: m.Add(m.Erf(m.Div(x, root)), one)
+    flip = lambda: m.Add(one, m.Erf(m.Mul(m.number(0.5 ** 0.5), x)))
+    m.save(m.Mul(m.Mul(x, erf()), half), m.Mul(x, m.Mul(half, flip())),
+           m.Mul(m.Mul(half, x), erf()), m.Mul(erf(), m.Mul(x, half)),
+           m.Div(m.Mul(x, flip()), m.number(2)),
+           m.Mul(x, m.Add(half, m.Mul(half, m.Erf(m.Div(x, root))))),
+           m.Mul(m.Mul(x, erf()), m.number(0.6)))
+
+
+def fuse_gelu_tanh_forms():
+    m = Model("fuse_gelu_tanh_forms", 13)
+    x = m.input("x", ["b", 8])
+    one, half = m.number(1), m.number(0.5)
+    root, cube = m.number((2 / np.pi) ** 0.5), m.number(0.044715)
+    power = m.Mul(root, m.Add(x, m.Mul(cube, m.Pow(x, m.number(3)))))
+    product = m.Mul(m.Add(m.Mul(m.Mul(m.Mul(cube, x), x), x), x), root)
+    factored = m.Mul(m.Mul(root, x), m.Add(one, m.Mul(m.Mul(cube, x), x)))
+    other = m.Mul(root, m.Add(x, m.Mul(m.number(0.05), m.Pow(x, m.number(3)))))
+    gate = lambda u: m.Mul(m.Mul(half, x), m.Add(one, m.Tanh(u)))
+    m.save(gate(power), gate(product), gate(factored), gate(other))
+
+
+def fuse_gelu_gates():
+    m = Model("fuse_gelu_gates", 14)
+    x = m.Mul(m.input("x", ["b", 8]), m.number(3))
+    zero, six = m.number(0), m.number(6)
+    clip = m.Clip(m.Add(x, m.number(3)), zero, six)
+    m.save(m.Mul(x, m.Sigmoid(m.Mul(x, m.number(1.702)))),
+           m.Mul(m.Sigmoid(x), x), m.Div(m.Mul(x, clip), six),
+           m.Mul(x, m.Sigmoid(m.Add(x, m.number(1)))))
+
+
+def bypass_nothing():
+    """Nodes that do nothing, and two of them that make an output."""
+    m = Model("bypass_nothing", 13)
+    x = m.input("x", ["b", 8])
+    same = m.Identity(m.Cast(m.Dropout(m.Relu(x)), to=1))
+    m.save(m.Neg(m.Identity(same)), m.Identity(same),
+           m.Cast(m.Cast(same, to=11), to=1))
+
+
+if __name__ == "__main__":
+    for name, make in list(globals().items()):
+        if name.startswith(("bypass_", "fuse_")):
+            make()
