@@ -101,8 +101,9 @@ struct eng_graph {
     struct eng_graph *inner, *next_inner; /* graphs inside this one; list */
     struct runner *runner;                /* see runner.h; the model's */
 
-    const char *producer; /* "" = the file does not say */
-    int64_t opset;        /* of the default domain; 0 = none */
+    enum eng_precision precision; /* what products compute in */
+    const char *producer;         /* "" = the file does not say */
+    int64_t opset;                /* of the default domain; 0 = none */
     size_t initializer_count, weight_bytes, file_bytes;
 };
 
