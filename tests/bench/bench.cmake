@@ -1,7 +1,15 @@
-# What speed is measured with; see README.md. Nothing here is a test.
+# What speed is measured with; see README.md.
 add_executable(bench_predict bench/bench_predict.c)
 target_link_libraries(bench_predict PRIVATE engine text)
 add_executable(bench_gemm_i8 bench/bench_gemm_i8.c)
 target_link_libraries(bench_gemm_i8 PRIVATE engine)
 add_executable(bench_gemm_f32 bench/bench_gemm_f32.c)
 target_link_libraries(bench_gemm_f32 PRIVATE engine)
+
+# In small numbers a test: memory stays flat over shapes, runs and loads.
+add_executable(bench_steady bench/bench_steady.c)
+target_link_libraries(bench_steady PRIVATE engine)
+if(SANITIZE STREQUAL "")
+  script_test(unit.engine_steady bench_steady
+    ${PROJECT_SOURCE_DIR}/models/solubility/model.onnx 200 3000 40)
+endif()
