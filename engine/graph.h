@@ -100,6 +100,8 @@ struct eng_graph {
     size_t captured_first; /* where they are among the node's inputs */
     struct eng_graph *inner, *next_inner; /* graphs inside this one; list */
     struct runner *runner;                /* see runner.h; the model's */
+    /* Graphs inside or around may hold the same elements: never change them. */
+    bool shares_constants;
 
     enum eng_precision precision; /* what products compute in */
     const char *producer;         /* "" = the file does not say */

@@ -132,6 +132,7 @@ static bool keep_graph(struct onnx_loader *loader, struct eng_node *node,
     arena_init(&graph->arena, 0);
     graph->next_inner = loader->graph->inner;
     loader->graph->inner = graph;
+    loader->graph->shares_constants = graph->shares_constants = true;
     graph->file_bytes = loader->graph->file_bytes;
     attr->graph = graph;
     if (!load_inner(&inner, from->g, err) ||

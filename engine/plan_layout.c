@@ -185,6 +185,20 @@ static void end_lives(struct layout *layout, size_t step)
     layout->alive_count = kept;
 }
 
+/* Does the step read the same bytes through an input that must stay? */
+static bool is_read_elsewhere(struct layout *layout, const struct op_node *step,
+                              uint32_t root)
+{
+    for (size_t i = 0; i < step->in_count; i++) {
+        bool may_go = i < 32 && (step->impl->in_place >> i & 1);
+
+        if (!may_go && op_has(step, i) && !step->in[i]->data &&
+            root_of(layout, step->in_value[i]) == root)
+            return true;
+    }
+    return false;
+}
+
 /* May output 0 take the place of input i, which dies at step s? */
 static bool can_overwrite(struct layout *layout, const struct op_node *step,
                           size_t i, size_t s)
@@ -197,6 +211,7 @@ static bool can_overwrite(struct layout *layout, const struct op_node *step,
     root = root_of(layout, step->in_value[i]);
     return !layout->input[root] && !layout->is_output[root] &&
            layout->last_use[root] == s &&
+           !is_read_elsewhere(layout, step, root) &&
            eng_tensor_size(step->in[i]) == eng_tensor_size(step->out[0]);
 }
 

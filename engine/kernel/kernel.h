@@ -31,6 +31,8 @@ struct gemm_i8_source;
 struct quantize_rows;
 struct quantize_step;
 struct kernel_head;
+struct kernel_order; /* blocked.h */
+struct kernel_pool;
 
 struct kernels {
     const char *isa; /* "sse2", "avx2", "avx512", "avx512_vnni"; "generic" */

@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-enum { NONE, RELU, TANH, SIGMOID, LEAKY_RELU, CLIP, HARD_SIGMOID };
-
 static bool read_params(const struct op_node *op, struct op_fused *fused,
                         struct error *err)
 {
@@ -30,19 +28,19 @@ bool op_fused_read(const struct op_node *op, struct op_fused *fused,
                    struct error *err)
 {
     static const char *const words[] = {
-        "",          "Relu", "Tanh",        "Sigmoid",
-        "LeakyRelu", "Clip", "HardSigmoid", NULL};
+        "",     "Relu",        "Tanh",      "Sigmoid", "LeakyRelu",
+        "Clip", "HardSigmoid", "HardSwish", "Swish",   NULL};
 
-    *fused = (struct op_fused){.kind = NONE};
+    *fused = (struct op_fused){.kind = OP_FUSED_NONE};
     if (!op_attr_word(op, "activation", words, &fused->kind, err))
         return false;
-    if (fused->kind == LEAKY_RELU)
+    if (fused->kind == OP_FUSED_LEAKY_RELU)
         fused->alpha = 0.01F;
-    if (fused->kind == CLIP) {
+    if (fused->kind == OP_FUSED_CLIP) {
         fused->alpha = -INFINITY;
         fused->beta = INFINITY;
     }
-    if (fused->kind == HARD_SIGMOID) {
+    if (fused->kind == OP_FUSED_HARD_SIGMOID) {
         fused->alpha = 0.2F;
         fused->beta = 0.5F;
     }
@@ -57,18 +55,22 @@ static float clamp(float x, float low, float high)
 static float activate(const struct op_fused *fused, float x)
 {
     switch (fused->kind) {
-    case RELU:
+    case OP_FUSED_RELU:
         return x < 0 ? 0 : x;
-    case TANH:
+    case OP_FUSED_TANH:
         return tanhf(x);
-    case SIGMOID:
+    case OP_FUSED_SIGMOID:
         return 1 / (1 + expf(-x));
-    case LEAKY_RELU:
+    case OP_FUSED_LEAKY_RELU:
         return x < 0 ? fused->alpha * x : x;
-    case CLIP:
+    case OP_FUSED_CLIP:
         return clamp(x, fused->alpha, fused->beta);
-    case HARD_SIGMOID:
+    case OP_FUSED_HARD_SIGMOID:
         return clamp(fused->alpha * x + fused->beta, 0, 1);
+    case OP_FUSED_HARD_SWISH:
+        return x * clamp(x / 6 + 0.5F, 0, 1);
+    case OP_FUSED_SWISH:
+        return x / (1 + expf(-x));
     default:
         return x;
     }
@@ -76,6 +78,6 @@ static float activate(const struct op_fused *fused, float x)
 
 void op_fused_run(const struct op_fused *fused, float *y, int64_t count)
 {
-    for (int64_t i = 0; fused->kind != NONE && i < count; i++)
+    for (int64_t i = 0; fused->kind != OP_FUSED_NONE && i < count; i++)
         y[i] = activate(fused, y[i]);
 }

@@ -8,8 +8,20 @@
 
 #include "op.h"
 
+enum op_fused_kind {
+    OP_FUSED_NONE,
+    OP_FUSED_RELU,
+    OP_FUSED_TANH,
+    OP_FUSED_SIGMOID,
+    OP_FUSED_LEAKY_RELU,   /* alpha */
+    OP_FUSED_CLIP,         /* alpha to beta */
+    OP_FUSED_HARD_SIGMOID, /* alpha x + beta into [0, 1] */
+    OP_FUSED_HARD_SWISH,   /* x hard_sigmoid(x), alpha = 1 / 6, beta = 1 / 2 */
+    OP_FUSED_SWISH         /* x sigmoid(x) */
+};
+
 struct op_fused {
-    int kind;
+    int kind; /* enum op_fused_kind */
     float alpha, beta;
 };
 

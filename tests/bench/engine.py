@@ -89,7 +89,6 @@ def table():
                                ("mobilenetv2", 1.15, 1.1)):
         for suffix in ("", "-bn"):
             rows += [Row(f"{name}{suffix}-b{batch}", name + suffix,
-                         [name, name + "-bn"] if not suffix else
                          [name + suffix], str(batch), {1: target, 2: 1.0})
                      for batch, target in ((1, small), (8, large))]
     rows.append(Row("mlp-1", "mlp", ["mlp"], "1", {1: 1.5}))

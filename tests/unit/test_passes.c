@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "graph_text.h"
+#include "onednn/conv.h"
 #include "onnx_load.h"
 #include "passes/passes.h"
 
@@ -160,6 +161,13 @@ static void check_answers(const char *folder, unsigned off)
     arena_release(&arena);
 }
 
+/* The texts of `blocked` show blocks of 16 channels. */
+static bool text_holds_here(const char *name)
+{
+    return strncmp(name, "blocked", strlen("blocked")) != 0 ||
+           onednn_block() == 16;
+}
+
 static void test_graphs_and_answers_are_as_expected(void **state)
 {
     DIR *dir = opendir(CASES);
@@ -175,7 +183,8 @@ static void test_graphs_and_answers_are_as_expected(void **state)
         (void)snprintf(folder, sizeof folder, CASES "%.200s", entry->d_name);
         check_text(folder, "before.txt",
                    (unsigned)ALL_OFF & ~(1U << PASS_BIT_fold));
-        check_text(folder, "after.txt", 0);
+        if (text_holds_here(entry->d_name))
+            check_text(folder, "after.txt", 0);
         check_answers(folder, 0);
         for (unsigned i = 0; i < PASS_COUNT; i++)
             check_answers(folder, 1U << i);
