@@ -13,72 +13,35 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fd_map.h"
 #include "log.h"
 
-enum {
-    PAGE_SLOTS = 1024,
-    PAGES = 1024, /* sockets up to 1,048,575 */
-    DROP_MAX = 1 << 20,
-    CLEAR_MAX = 4096
-};
+enum { DROP_MAX = 1 << 20, CLEAR_MAX = 4096 };
 
-/*
- * Connections by socket: the library calls back with nothing else. Shared by
- * all doors of the process, since descriptors are, too; a slot belongs to
- * whoever owns the descriptor.
- */
-static _Atomic(_Atomic(struct conn *) *) pages[PAGES];
-
-static _Atomic(struct conn *) *slot_of(int fd)
-{
-    _Atomic(struct conn *) *page;
-
-    if (fd < 0 || fd >= PAGES * PAGE_SLOTS)
-        return NULL;
-    page = atomic_load_explicit(&pages[fd / PAGE_SLOTS], memory_order_acquire);
-    return page ? &page[fd % PAGE_SLOTS] : NULL;
-}
-
-/* Pages stay for the life of the process. */
-static bool make_page(int fd)
-{
-    _Atomic(struct conn *) *page, *none = NULL;
-
-    if (fd < 0 || fd >= PAGES * PAGE_SLOTS)
-        return false;
-    page = calloc(PAGE_SLOTS, sizeof *page);
-    if (!page)
-        return false;
-    if (!atomic_compare_exchange_strong(&pages[fd / PAGE_SLOTS], &none, page))
-        free(page);
-    return true;
-}
+static struct fd_map connections;
 
 bool feed_open(struct conn *conn, const struct http_rules *rules,
                struct error *err)
 {
-    if (!slot_of(conn->fd) && !make_page(conn->fd))
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a connection");
+    void *old;
+
     http_guard_init(&conn->guard, rules);
     conn_enter(conn, CONN_IDLE, 0);
-    atomic_store(slot_of(conn->fd), conn);
+    if (!fd_map_put(&connections, conn->fd, conn, &old))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for a connection");
     return true;
 }
 
 struct conn *feed_find(int fd)
 {
-    _Atomic(struct conn *) *slot = slot_of(fd);
-
-    return slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
+    return fd_map_get(&connections, fd);
 }
 
 /* The library may have closed the socket already, and another door may have
- * got its number: then the slot is that one's. */
+ * got its number: then the entry is that one's. */
 void feed_close(struct conn *conn)
 {
-    struct conn *own = conn;
-
-    (void)atomic_compare_exchange_strong(slot_of(conn->fd), &own, NULL);
+    fd_map_remove(&connections, conn->fd, conn);
     conn_release(conn);
 }
 

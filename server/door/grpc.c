@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "grpc_feed.h"
 #include "grpc_internal.h"
 #include "health_server.h"
 #include "log.h"
@@ -368,11 +369,15 @@ static bool note_peer_locked(struct grpc_door *door, size_t fd,
 
 bool grpc_door_add_fd(struct grpc_door *door, int fd, const char *peer)
 {
+    const struct h2_rules rules = {.max_message = door->largest_body,
+                                   .max_streams = STREAMS_PER_CONNECTION};
     grpc_server_credentials *plain;
+    struct error err = {0};
     bool open;
 
     pthread_mutex_lock(&door->mu);
-    open = !door->shut && note_peer_locked(door, (size_t)fd, peer);
+    open = !door->shut && note_peer_locked(door, (size_t)fd, peer) &&
+           grpc_feed_open(fd, peer, &rules, &err);
     /* Under the lock, so that no socket slips in behind a shutdown. */
     if (open) {
         plain = grpc_insecure_server_credentials_create();

@@ -8,7 +8,8 @@
 
 A case is what is sent on a connection of its own, frame by frame, and the
 outcomes that are right: the name of a gRPC status, "HTTP 415", or "CUT" (the
-stream was reset or the connection closed without a status). After every case
+stream was reset or the connection closed without a status); or a function of
+bad_frames.py, for what no library would send. After every case
 grpc.health.v1 must answer a stock client. With --start the memory of the server
 is watched as well, and a worker is kept busy for the deadline in the queue.
 """
@@ -27,6 +28,8 @@ import h2.connection
 import h2.events
 import h2.exceptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import bad_frames
 
 # Sanitizer builds are slower and keep freed memory for a while.
 PATIENCE = float(os.environ.get("SPECSERVE_PATIENCE", "1"))
@@ -91,11 +94,16 @@ CASES = [
     ("G1 path without a method", "/", framed(b""), {}, {"UNIMPLEMENTED"}),
     ("G1 path with bytes that are no text", "/\xff\xfe/x", framed(b""), {},
      {"UNIMPLEMENTED", "CUT"}),
-    # gRPC Core 1.51 does not look at the content type, and hides it from us.
     ("G1 content type text", CHECK, framed(b""),
-     {"content-type": "text/plain"}, {"HTTP 415", "OK"}),
+     {"content-type": "text/plain"}, {"HTTP 415"}),
     ("G1 content type json", PREDICT, framed(b'{"input_type":"text"}'),
-     {"content-type": "application/json"}, {"HTTP 415"} | INVALID),
+     {"content-type": "application/json"}, {"HTTP 415"}),
+    ("G1 content type that only begins so", CHECK, framed(b""),
+     {"content-type": "application/grpcx"}, {"HTTP 415"}),
+    ("G1 content type empty", CHECK, framed(b""), {"content-type": ""},
+     {"HTTP 415"}),
+    ("G0 content type in capitals", CHECK, framed(b""),
+     {"content-type": "Application/GRPC"}, {"OK"}),
     ("G1 no message", CHECK, b"", {}, INVALID),
     ("G2 text", PREDICT, framed(b"hello, world"), {}, INVALID),
     ("G2 zeros", PREDICT, framed(bytes(1000)), {}, INVALID),
@@ -127,10 +135,8 @@ CASES = [
      framed(field(2, field(1, b"k")) * 200000), {}, INVALID),
     ("G5 64 MB and a byte", PREDICT,
      framed(field(1, b"x" * (64 << 20))), {}, TOO_LARGE),
-    # gRPC Core 1.51 compares the length when the message is complete; this one
-    # never is, so for us there is no message.
     ("G5 a length of 2^32 - 1", PREDICT,
-     framed(b"x", size=0xffffffff), {}, TOO_LARGE | INVALID),
+     framed(b"x", size=0xffffffff), {}, TOO_LARGE),
     ("G5 more than Check takes", CHECK, framed(field(1, b"x" * 5000)), {},
      TOO_LARGE),
     ("G6 gzip", CHECK, framed(gzip.compress(b""), flag=1),
@@ -166,6 +172,38 @@ CASES = [
     ("G2 reflection, not a message", INFO, framed(b"\xff"), {}, INVALID),
     ("G5 reflection, too large", INFO, framed(field(3, b"x" * 70000)), {},
      TOO_LARGE),
+]
+
+
+# id, what is done on a connection of its own and must come out
+FRAME_CASES = [
+    ("G1 good and bad content types in turn", bad_frames.mixed_content_types),
+    ("G1 no content type", bad_frames.no_content_type),
+    ("G1 two content types", bad_frames.two_content_types),
+    ("G1 byte by byte", bad_frames.byte_by_byte),
+    ("G1 in CONTINUATIONs", bad_frames.in_continuations),
+    ("G1 a client without a table", bad_frames.small_table),
+    ("G5 300 in one connection", bad_frames.many_over_long),
+    ("G5 300 MB sent whatever the answer", bad_frames.sends_on),
+    ("G5 prefix in pieces", bad_frames.prefix_in_pieces),
+    ("G5 a later message", bad_frames.later_message),
+    ("G14 12 KB of headers", bad_frames.large_block),
+    ("G16 rapid reset", bad_frames.rapid_reset),
+    ("G16 101st stream", bad_frames.a_hundred_and_one),
+    ("G17 9 CONTINUATIONs", bad_frames.many_continuations),
+    ("G17 a string of 1 GB", bad_frames.endless_string),
+    ("G17 SETTINGS never acknowledged", bad_frames.no_ack),
+    ("G18 SETTINGS", bad_frames.flood(bad_frames.frame(4, 0, 0))),
+    ("G18 PING", bad_frames.flood(bad_frames.frame(6, 0, 0, bytes(8)))),
+    ("G18 WINDOW_UPDATE", bad_frames.flood(
+        bad_frames.frame(8, 0, 0, b"\0\0\0\1"))),
+    ("G18 PRIORITY", bad_frames.flood(bad_frames.frame(2, 0, 1, bytes(5)))),
+    ("G18 unknown frames", bad_frames.flood(bad_frames.frame(0xfe, 0, 0))),
+    ("G18 empty DATA", bad_frames.empty_data),
+    ("G18 window overflow", bad_frames.bad_frame(
+        bad_frames.frame(8, 0, 0, b"\x7f\xff\xff\xff") * 2)),
+    ("G18 frame larger than announced", bad_frames.bad_frame(
+        b"\xff\xff\xff" + bad_frames.frame(0, 0, 3)[3:] + bytes(65536))),
 ]
 
 
@@ -365,6 +403,7 @@ def run_all(address, only, process=None, limit=1 << 20):
     results = Results(process)
     cases = [(name, lambda rest=rest: run_case(address, limit, *rest))
              for name, *rest in CASES]
+    cases += [(name, lambda run=run: run(address)) for name, run in FRAME_CASES]
     if process:
         cases += [(name, lambda run=run: run(address))
                   for name, run in SLOW_CASES]

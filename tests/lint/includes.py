@@ -36,6 +36,7 @@ FREE = ("tests/",)
 # prefix of the header -> files (or folders, with a trailing slash)
 SEAMS = {
     "grpc/": ["server/door/grpc", "clients/c/"],
+    "nghttp2/": ["server/door/h2_guard"],
     "microhttpd.h": ["server/door/rest"],
     "jansson.h": ["server/commands/", "engine/text/", "registry/stores/",
                   "server/bundle", "clients/c/", "codegen/"],
