@@ -7,7 +7,7 @@ build=$1
 shift
 if [ $# -eq 0 ]; then
     mapfile -t files < <(git ls-files 'engine/*.c' 'server/*.c' 'registry/*.c' \
-        'codegen/*.c' 'clients/c/*.c')
+        'codegen/*.c' 'clients/c/*.c' ':!engine/example/*')
 else
     files=("$@")
 fi
