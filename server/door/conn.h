@@ -64,6 +64,7 @@ struct conn {
     size_t held_size, held_passed;
     uint32_t answered; /* requests; the guard counts those that passed */
     bool refused;      /* the refusal was sent: read and drop */
+    bool resumed;      /* its answer comes first, see feed_resumed() */
     size_t dropped_bytes;
 
     /* under the table's lock */

@@ -159,8 +159,14 @@ static void renew_edge(struct conn *conn)
         (void)shutdown(conn->fd, SHUT_RD);
 }
 
+void feed_resumed(struct conn *conn)
+{
+    conn->resumed = true;
+}
+
 void feed_answered(struct conn *conn)
 {
+    conn->resumed = false;
     conn->answered++;
     if (refusal_is_due(conn))
         send_guard_refusal(conn);
@@ -258,6 +264,13 @@ static ssize_t would_block(void)
     return -1;
 }
 
+static ssize_t interrupted(struct conn *conn)
+{
+    conn->resumed = false;
+    errno = EINTR;
+    return -1;
+}
+
 ssize_t http_feed_recv(int fd, void *bytes, size_t size, int flags)
 {
     struct conn *conn = feed_find(fd);
@@ -269,6 +282,8 @@ ssize_t http_feed_recv(int fd, void *bytes, size_t size, int flags)
         errno = ECONNRESET;
         return -1;
     }
+    if (conn->resumed)
+        return interrupted(conn);
     if (conn->refused)
         return drop(conn, bytes, size);
     if (atomic_load(&conn->expired)) {

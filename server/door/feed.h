@@ -30,6 +30,14 @@ struct conn *feed_find(int fd);
 /* Forgets and releases the connection; before its socket is closed. */
 void feed_close(struct conn *conn);
 
+/*
+ * The library is about to go on with a request that waited for its answer. It
+ * reads before it writes, and in vain, as the client waits, too: this one read
+ * fails as if interrupted, after which the library writes and reads later, when
+ * the next request may be there.
+ */
+void feed_resumed(struct conn *conn);
+
 /* The answer of the oldest open request is out. */
 void feed_answered(struct conn *conn);
 

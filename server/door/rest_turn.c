@@ -26,33 +26,31 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "feed.h"
 #include "rest_internal.h"
 
 enum { SETTLE_TURNS = 8 };
 
 static const uint64_t gather_ns = 1000000;
 
-/* Lets the library go on with what workers have served; false: nothing. */
-static bool take_brought(struct rest *rest)
+/* Lets the library go on with what workers have served. */
+static void take_brought(struct rest *rest)
 {
     struct rest_request *request =
         atomic_exchange_explicit(&rest->brought, NULL, memory_order_acquire);
-    bool any = request != NULL;
 
     while (request) {
         struct rest_request *next = request->next;
 
+        feed_resumed(request->conn);
         MHD_resume_connection(request->connection);
         request = next;
     }
-    return any;
 }
 
-/* Of an answer the library's first run makes the head, the second sends it. */
 static void turn_locked(struct rest *rest)
 {
-    if (take_brought(rest))
-        (void)MHD_run(rest->daemon);
+    take_brought(rest);
     (void)MHD_run(rest->daemon);
     atomic_store_explicit(&rest->gather_until_ns, clock_now_ns() + gather_ns,
                           memory_order_relaxed);
@@ -144,16 +142,24 @@ void rest_bring(struct srv_call *call)
 
 /* ---- the HTTP thread ---- */
 
-/* Sleeps a moment if workers have taken turns since the last time. */
+static bool may_wait(struct rest *rest)
+{
+    return clock_now_ns() <
+           atomic_load_explicit(&rest->gather_until_ns, memory_order_relaxed);
+}
+
+/* Sleeps while workers take turns often enough. */
 static void nap(struct rest *rest)
 {
     unsigned turns =
         atomic_load_explicit(&rest->worker_turns, memory_order_relaxed);
 
-    if (turns == rest->seen_turns)
-        return;
-    rest->seen_turns = turns;
-    (void)queue_nap(rest->options.queue);
+    while (turns != rest->seen_turns) {
+        rest->seen_turns = turns;
+        if (!queue_nap(rest->options.queue) || !may_wait(rest))
+            return;
+        turns = atomic_load_explicit(&rest->worker_turns, memory_order_relaxed);
+    }
 }
 
 static void watch(struct rest *rest)
