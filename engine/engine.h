@@ -110,11 +110,35 @@ struct eng_team;
 struct eng_team *eng_team_new(int threads, struct error *err);
 void eng_team_free(struct eng_team *team);
 
+/*
+ * What products of floats with constant weights compute in.
+ *
+ *   FP32  as the file says
+ *   INT8  weights in int8 with a scale for each column, made once; the
+ *             other side in uint8 with scale and zero point for each row, in
+ *             each run; sums are exact. Products with fewer than 4096 weights
+ *             stay as they are. Costs accuracy: measure it
+ *   BF16  as FP32 today: without AMX bfloat16 is slower than float
+ */
+enum eng_precision {
+    ENG_PRECISION_FP32,
+    ENG_PRECISION_INT8,
+    ENG_PRECISION_BF16
+};
+
+/* "fp32", "int8", "bf16", as a ModelSpec writes them. */
+const char *eng_precision_name(enum eng_precision precision);
+
+/* The precision of this name; false for other names, and then *precision stays
+ * as it is. */
+bool eng_precision_by_name(const char *name, enum eng_precision *precision);
+
 struct eng_options {
     struct eng_team *team; /* NULL = a run has its caller's thread only */
     unsigned passes_off;   /* bit set of passes to leave out; 0 = none */
     size_t file_size_max;  /* bytes; 0 = 2 GiB */
     size_t run_memory_max; /* bytes of one run's arena; 0 = 4 GiB */
+    enum eng_precision precision;
 };
 
 struct eng_model;
@@ -151,6 +175,9 @@ struct eng_stats {
     const char *isa;      /* instruction set chosen at load: "avx512" ... */
     const char *producer; /* "" = the file does not say */
     int64_t opset;        /* of the default domain; 0 = none */
+    enum eng_precision precision;   /* in use, perhaps not what was asked */
+    const char *precision_reason;   /* why it is; for a log */
+    size_t int8_products, products; /* in 8 bits, of all MatMul and Gemm */
 };
 void eng_model_stats(const struct eng_model *model, struct eng_stats *stats);
 

@@ -103,8 +103,9 @@ struct eng_graph {
     /* Graphs inside or around may hold the same elements: never change them. */
     bool shares_constants;
 
-    const char *producer; /* "" = the file does not say */
-    int64_t opset;        /* of the default domain; 0 = none */
+    enum eng_precision precision; /* what products compute in */
+    const char *producer;         /* "" = the file does not say */
+    int64_t opset;                /* of the default domain; 0 = none */
     size_t initializer_count, weight_bytes, file_bytes;
 };
 

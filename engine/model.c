@@ -10,6 +10,7 @@
 #include "onednn/onednn.h"
 #include "onnx_load.h"
 #include "passes/passes.h"
+#include "precision.h"
 #include "runner.h"
 
 #define FILE_SIZE_MAX  ((size_t)2 << 30)
@@ -21,6 +22,7 @@ struct eng_model {
     struct op_packs *packs;
     struct runner *runner;
     struct eng_team *team; /* NULL = none */
+    struct precision precision;
 };
 
 struct eng_run {
@@ -123,6 +125,7 @@ static bool open_graph(struct eng_model *model, const char *path,
     if (!onnx_load(path, size_max, &model->graph, err) ||
         !passes_run(&model->graph, model->packs, options->passes_off, err))
         return false;
+    model->precision = precision_choose(&model->graph, options->precision);
     source.packs = model->packs;
     model->runner = runner_new(&model->graph, &source, err);
     return model->runner && op_packs_load(model->packs, &model->graph, err) &&
@@ -214,7 +217,11 @@ void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
                                 .weight_bytes = graph->weight_bytes,
                                 .isa = kernels()->isa,
                                 .producer = graph->producer,
-                                .opset = graph->opset};
+                                .opset = graph->opset,
+                                .precision = model->precision.used,
+                                .precision_reason = model->precision.reason,
+                                .int8_products = model->precision.int8_products,
+                                .products = model->precision.products};
 }
 
 /* --- running --- */

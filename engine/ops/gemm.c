@@ -85,7 +85,7 @@ static bool add_c(struct op_node *op, struct gemm_state *state,
     return true;
 }
 
-static bool gemm_infer(struct op_node *op, struct error *err)
+bool op_gemm_infer(struct op_node *op, struct error *err)
 {
     enum {
         TYPES = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) |
@@ -172,6 +172,6 @@ const struct op_impl op_gemm = {.name = "gemm",
                                 .out_min = 1,
                                 .out_max = 1,
                                 .flags = OP_WIDEN,
-                                .infer = gemm_infer,
+                                .infer = op_gemm_infer,
                                 .prepare = gemm_prepare,
                                 .run = gemm_run};

@@ -39,6 +39,10 @@ bool op_matmul_shape(const struct eng_tensor *left,
                      const struct eng_tensor *right, struct op_matmul *matmul,
                      struct eng_tensor *y, struct error *err);
 
+/* The infer of the rows of MatMul and Gemm. Errors: see matmul.c, gemm.c. */
+bool op_matmul_infer(struct op_node *op, struct error *err);
+bool op_gemm_infer(struct op_node *op, struct error *err);
+
 /* All products, of elements that op_product_run() takes. */
 void op_matmul_products(const struct op_matmul *matmul, enum eng_dtype dtype,
                         const void *a, const void *b, void *y);

@@ -107,7 +107,7 @@ bool op_matmul_shape(const struct eng_tensor *left,
     return true;
 }
 
-static bool matmul_infer(struct op_node *op, struct error *err)
+bool op_matmul_infer(struct op_node *op, struct error *err)
 {
     enum {
         TYPES = OP_TYPES_REAL | OP_TYPE(ENG_I32) | OP_TYPE(ENG_I64) |
@@ -161,5 +161,5 @@ const struct op_impl op_matmul = {.name = "matmul",
                                   .out_min = 1,
                                   .out_max = 1,
                                   .flags = OP_WIDEN,
-                                  .infer = matmul_infer,
+                                  .infer = op_matmul_infer,
                                   .run = matmul_run};

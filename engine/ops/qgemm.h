@@ -68,4 +68,8 @@ bool op_qgemm_prepare(struct op_node *op, struct op_qgemm *q,
 void op_qgemm_run(const struct op_node *op, const struct op_frame *frame,
                   const struct op_qgemm *q, struct gemm_i8 *g);
 
+/* With precision int8 this node is computed with 8-bit integers:
+ * linear_int8.c. */
+bool op_int8_fits(const struct eng_graph *graph, const struct eng_node *node);
+
 #endif

@@ -19,7 +19,7 @@ static const char usage[] =
     "usage: specserve bench MODEL.onnx [--data DIR | --shape [IN=]8x128 ...]\n"
     "                       [--threads N] [--seconds S] [--json]\n"
     "                       [--profile] [--profile-svg FILE] [--outputs DIR]\n"
-    "                       [--no-work]\n"
+    "                       [--no-work] [--precision P]\n"
     "                       [--compare onnxruntime]\n"
     "       specserve bench TARGET [--request JSON] [--grpc] [--threads N]\n"
     "                       [--seconds S] [--registry URL] [--json]\n"
@@ -41,6 +41,8 @@ static const char usage[] =
     "  --request JSON      what to send; the first of /test_examples without\n"
     "  --grpc              over gRPC instead of REST\n"
     "  --registry URL      (http://127.0.0.1:5000)\n"
+    "  --precision P       fp32, int8 or bf16: what products compute in "
+    "(fp32)\n"
     "  --no-work           do not count the model's operations afterwards\n"
     "  --json              one JSON object\n"
     "\n"
@@ -53,7 +55,7 @@ enum { THREADS_MAX = 64, SECONDS_MAX = 3600 };
 /* --- arguments --- */
 
 struct texts {
-    const char *threads, *seconds, *shape;
+    const char *threads, *seconds, *shape, *precision;
 };
 
 static const char **value_of(struct bench_options *options, struct texts *texts,
@@ -63,11 +65,11 @@ static const char **value_of(struct bench_options *options, struct texts *texts,
         const char *flag;
         const char **value;
     } known[] = {
-        {"--data", &options->data},        {"--shape", &texts->shape},
-        {"--threads", &texts->threads},    {"--seconds", &texts->seconds},
-        {"--profile-svg", &options->svg},  {"--outputs", &options->outputs},
-        {"--compare", &options->compare},  {"--request", &options->request},
-        {"--registry", &options->registry}};
+        {"--data", &options->data},         {"--shape", &texts->shape},
+        {"--threads", &texts->threads},     {"--seconds", &texts->seconds},
+        {"--profile-svg", &options->svg},   {"--outputs", &options->outputs},
+        {"--compare", &options->compare},   {"--request", &options->request},
+        {"--registry", &options->registry}, {"--precision", &texts->precision}};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].flag, flag) == 0)
@@ -110,6 +112,9 @@ static bool take_numbers(struct bench_options *options,
             options->seconds > SECONDS_MAX)
             return false;
     }
+    if (texts->precision &&
+        !eng_precision_by_name(texts->precision, &options->precision))
+        return false;
     return !options->compare || strcmp(options->compare, "onnxruntime") == 0;
 }
 
@@ -173,6 +178,7 @@ static bool open_model(struct bench *bench, struct error *err)
     if (!bench->team)
         return false;
     options.team = bench->team;
+    options.precision = bench->options->precision;
     start = clock_now_ns();
     bench->model = eng_model_open(bench->options->target, &options, err);
     bench->load_ms = (double)(clock_now_ns() - start) / 1e6;
@@ -272,6 +278,15 @@ static void put_inputs(const struct bench *bench, struct buf *out)
     }
 }
 
+static void json_precision(const struct bench *bench, struct buf *out)
+{
+    struct eng_stats stats;
+
+    eng_model_stats(bench->model, &stats);
+    buf_printf(out, ",\"precision\":\"%s\",\"int8_products\":%zu",
+               eng_precision_name(stats.precision), stats.int8_products);
+}
+
 static void put_json(const struct bench *bench, struct buf *out)
 {
     const struct bench_times *times = &bench->times;
@@ -296,6 +311,8 @@ static void put_json(const struct bench *bench, struct buf *out)
                    bench->rival.version, bench->rival.median_ms,
                    bench->rival.load_ms,
                    bench->rival.median_ms / bench_ms(times, 50));
+    if (bench->options->precision != ENG_PRECISION_FP32)
+        json_precision(bench, out);
     buf_string(out, ",\"inputs\":[");
     put_inputs(bench, out);
     buf_char(out, ']');
@@ -304,6 +321,19 @@ static void put_json(const struct bench *bench, struct buf *out)
         bench_profile_json(&bench->profile, out);
     }
     buf_string(out, "}\n");
+}
+
+/* Only where another precision than the file's was asked for. */
+static void put_precision(const struct bench *bench, struct buf *out)
+{
+    struct eng_stats stats;
+
+    if (bench->options->precision == ENG_PRECISION_FP32)
+        return;
+    eng_model_stats(bench->model, &stats);
+    buf_printf(out, "precision   %s, %zu of %zu products in 8 bits (%s)\n",
+               eng_precision_name(stats.precision), stats.int8_products,
+               stats.products, stats.precision_reason);
 }
 
 static void put_table(const struct bench *bench, struct buf *out)
@@ -329,6 +359,7 @@ static void put_table(const struct bench *bench, struct buf *out)
                    "CPU multiplies and adds\n",
                    speed_of(bench) / 1e9, 100 * speed_of(bench) / bench->peak,
                    bench->peak / 1e9);
+    put_precision(bench, out);
     buf_printf(out, "memory      %.1f MiB at most\n", bench->peak_rss_mb);
     buf_printf(out, "measured    %zu runs on %d thread%s\n", times->count,
                bench->options->threads, bench->options->threads > 1 ? "s" : "");

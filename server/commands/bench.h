@@ -18,6 +18,7 @@ struct bench_options {
     const char *shapes[BENCH_SHAPES_MAX]; /* "name=8x128" or "8x128" */
     size_t shape_count;
     int threads;
+    enum eng_precision precision;
     double seconds;
     const char *svg;     /* file for the picture; NULL = none */
     const char *outputs; /* folder for output_N.pb; NULL = none */

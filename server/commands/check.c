@@ -39,6 +39,7 @@ static const char *const status_names[] = {"pass", "fail", "unsupported",
 struct check {
     bool json;
     double rtol, atol;
+    enum eng_precision precision;
     size_t counts[STATUS_COUNT];
     struct buf cases; /* JSON objects, comma between them */
 };
@@ -291,7 +292,8 @@ static void check_model(struct check *check, const char *folder,
                         const char *path)
 {
     struct error err;
-    struct eng_model *model = eng_model_open(path, NULL, &err);
+    const struct eng_options options = {.precision = check->precision};
+    struct eng_model *model = eng_model_open(path, &options, &err);
     char detail[sizeof err.msg + 64];
     struct eng_stats stats;
     size_t sets;
@@ -372,12 +374,14 @@ static void check_path(struct check *check, const char *path)
 
 static const char usage[] =
     "usage: specserve check MODEL.onnx|DIR... [--json] [--rtol R] [--atol A]\n"
+    "                       [--precision P]\n"
     "\n"
     "Loads models and runs the test_data_set_* folders beside them.\n"
     "\n"
     "  --json    one JSON object instead of a line per model\n"
     "  --rtol R  relative difference that is allowed (0.001)\n"
     "  --atol A  absolute difference that is allowed (1e-7)\n"
+    "  --precision P  fp32, int8 or bf16: what products compute in (fp32)\n"
     "\n"
     "Exit code: 0 all pass, 1 some do not, 2 usage or no model.\n";
 
@@ -392,25 +396,34 @@ static bool parse_double(const char *text, double *value)
     return !errno && end != text && !*end && *value >= 0;
 }
 
+/* The option at argv[*i], and *i on what follows it; false: it is wrong. */
+static bool take_option(struct check *check, int argc, char **argv, int *i)
+{
+    const char *option = argv[*i], *value;
+
+    if (strcmp(option, "--json") == 0) {
+        check->json = true;
+        return true;
+    }
+    value = *i + 1 < argc ? argv[++*i] : NULL;
+    if (strcmp(option, "--rtol") == 0)
+        return parse_double(value, &check->rtol);
+    if (strcmp(option, "--atol") == 0)
+        return parse_double(value, &check->atol);
+    return value && strcmp(option, "--precision") == 0 &&
+           eng_precision_by_name(value, &check->precision);
+}
+
 /* Options are taken out of argv; returns how many paths remain, -1 = wrong. */
 static int parse_options(struct check *check, int argc, char **argv)
 {
     int paths = 0;
 
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            check->json = true;
-        } else if (strcmp(argv[i], "--rtol") == 0) {
-            if (!parse_double(++i < argc ? argv[i] : NULL, &check->rtol))
-                return -1;
-        } else if (strcmp(argv[i], "--atol") == 0) {
-            if (!parse_double(++i < argc ? argv[i] : NULL, &check->atol))
-                return -1;
-        } else if (argv[i][0] == '-') {
-            return -1;
-        } else {
+        if (argv[i][0] != '-')
             argv[paths++] = argv[i];
-        }
+        else if (!take_option(check, argc, argv, &i))
+            return -1;
     }
     return paths;
 }
