@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accuracy.h"
 #include "clock.h"
 #include "log.h"
 #include "runtime_server.h"
@@ -184,11 +185,15 @@ static void run_examples(struct srv_app *app)
 
 bool app_load(struct srv_app *app, struct error *err)
 {
-    const struct eng_options options = {.team = app->team};
+    const struct eng_options options = {
+        .team = app->team, .precision = accuracy_precision(app->bundle)};
     uint64_t started_ns = clock_now_ns();
 
     app->model = eng_model_open(app->bundle->model_path, &options, err);
     if (!app->model || !check_model(app, err) || !open_pipeline(app, err))
+        return false;
+    /* The workers are idle still. */
+    if (!accuracy_check(app->bundle, app->model, app->workers[0], err))
         return false;
     run_examples(app);
     log_event(LOG_INFO, "ready", "model=%s state=%s examples=%zu load_ms=%.1f",

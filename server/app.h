@@ -71,7 +71,7 @@ void app_close(struct srv_app *app);
  * Loads the weights, compares them with the documents and runs the test
  * examples; the state becomes APP_READY, or APP_BLOCKED when an example fails
  * (which is no failure of this function: the service answers why). Errors are
- * those of eng_model_open() and pipeline_open().
+ * those of eng_model_open(), pipeline_open() and accuracy_check().
  */
 bool app_load(struct srv_app *app, struct error *err);
 

@@ -119,6 +119,15 @@ bool pipeline_run(struct pipeline_worker *worker,
 /* ---- test examples ---- */
 
 /*
+ * Runs an example of the bundle as a request; the answer lies in `arena`.
+ * Errors of pipeline_run().
+ */
+bool pipeline_example_run(struct pipeline_worker *worker,
+                          const struct bundle_example *example,
+                          const struct eng_limits *limits, struct arena *arena,
+                          struct pipeline_output *out, struct error *err);
+
+/*
  * Runs an example of the bundle and compares the answer with its `expect`:
  * success, error_code, values within tolerance, finite, length, norm. An
  * example without `expect` must succeed. Relations between two examples

@@ -88,10 +88,10 @@ static bool value_of(const struct doc_node *node, struct arena *arena,
     return true;
 }
 
-static bool run_example(struct pipeline_worker *worker,
-                        const struct bundle_example *example,
-                        const struct eng_limits *limits, struct arena *arena,
-                        struct pipeline_output *out, struct error *err)
+bool pipeline_example_run(struct pipeline_worker *worker,
+                          const struct bundle_example *example,
+                          const struct eng_limits *limits, struct arena *arena,
+                          struct pipeline_output *out, struct error *err)
 {
     size_t count = doc_count(example->data);
     struct pipeline_value *values = arena_zalloc(arena, count, sizeof(*values));
@@ -253,7 +253,7 @@ bool pipeline_example_check(struct pipeline_worker *worker,
     bool ok;
 
     arena_init(&arena, 0);
-    if (run_example(worker, example, limits, &arena, &out, err))
+    if (pipeline_example_run(worker, example, limits, &arena, &out, err))
         ok = check_answer(example, &out, err);
     else
         ok = check_decline(example, err);

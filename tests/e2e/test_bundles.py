@@ -50,6 +50,24 @@ class Declared(harness.Case):
                              (200, "application/json"))
             self.assertIn("uptime_s", json.loads(body))
 
+    def test_precision_int8_is_measured_on_the_examples(self):
+        text = (harness.BUNDLE / "solubility.modelservice.yaml").read_text()
+        wide = [("tolerance: 0.001", "tolerance: 0.1")]
+        server = self.serve(modelspec=[("precision: fp32", "precision: int8")],
+                            modelservice=wide * text.count(wide[0][0]))
+        status, answer = harness.rest_json(server.port, "POST", "/predict", PREDICT)
+        self.assertEqual(status, 200)
+        self.assertRegex(server.logged(), r" precision model=Solubility asked=int8 "
+                         r"used=int8 products=3 of=6 examples=\d+ difference=0\.0")
+        # not what floats give (1.0049), and near it
+        logs = answer["results"]["LogS"]
+        self.assertNotAlmostEqual(logs, 1.0049, 4)
+        self.assertAlmostEqual(logs, 1.0049, 1)
+
+    def test_precision_bf16_is_computed_as_fp32_and_says_so(self):
+        server = self.serve(modelspec=[("precision: fp32", "precision: bf16")])
+        self.assertIn("asked=bf16 used=fp32 reason=", server.logged())
+
     def test_logging_level_holds_where_no_flag_says_more(self):
         quiet = [("level: info", "level: warn")]
         server = self.serve(modelspec=quiet)
@@ -317,6 +335,11 @@ class Refused(harness.Case):
     def test_framework_of_others(self):
         bundle = self.edited(modelspec=[("framework: onnx", "framework: vllm")])
         self.refused(bundle, "framework 'vllm' cannot be served, only onnx")
+
+    def test_precision_that_changes_the_examples(self):
+        bundle = self.edited(modelspec=[("precision: fp32", "precision: int8")])
+        self.refused(bundle, "precision int8 is not accurate enough, fp32 is: "
+                     "example '")
 
     def test_no_model(self):
         bundle = self.edited()
