@@ -3,6 +3,10 @@
  */
 #include "kernel.h"
 
+#include <string.h>
+
+#include "map.h"
+
 #if defined(__x86_64__)
 extern const struct kernels kernels_sse2, kernels_avx2, kernels_avx512,
     kernels_avx512_vnni;
@@ -60,4 +64,13 @@ const struct kernels *kernels(void)
     while (kernels_each(last + 1))
         last++;
     return kernels_each(last);
+}
+
+kernel_map_fn kernel_map_at(size_t place)
+{
+    kernel_map_fn fn = NULL;
+
+    if (place != KERNEL_NO_MAP)
+        memcpy(&fn, (const char *)kernels() + place, sizeof fn);
+    return fn;
 }

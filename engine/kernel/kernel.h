@@ -33,6 +33,7 @@ struct quantize_step;
 struct kernel_head;
 struct kernel_order; /* blocked.h */
 struct kernel_pool;
+struct kernel_norm;
 
 struct kernels {
     const char *isa; /* "sse2", "avx2", "avx512", "avx512_vnni"; "generic" */

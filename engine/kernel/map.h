@@ -22,4 +22,12 @@
 typedef void (*kernel_map_fn)(const float *x, float *y, int64_t count,
                               const float *attr);
 
+/* A place in struct kernels, so that tables may name a map; KERNEL_NO_MAP is
+ * none. */
+#define KERNEL_MAP(name) offsetof(struct kernels, name##_map)
+enum { KERNEL_NO_MAP = 0 };
+
+/* The map at this place, of the best table; NULL for KERNEL_NO_MAP. */
+kernel_map_fn kernel_map_at(size_t place);
+
 #endif

@@ -157,10 +157,33 @@ static inline vf vf_softplus(vf x)
     return vf_max(vf_set(0), x) + vf_log1p(vf_exp(-vf_abs(x)));
 }
 
-/* x / 2 (1 + erf(x / sqrt(2))) within 1e-6, or 4e-7 relative */
+/* 2^x for -126 <= x <= 126 within 2e-7 relative. */
+static inline vf vf_exp2(vf x)
+{
+    static const float c[] = {0x1.0p+0F,       0x1.62e43p-1F,  0x1.ebfbep-3F,
+                              0x1.c6b08ep-5F,  0x1.3b2ab6p-7F, 0x1.5d87fep-10F,
+                              0x1.430912p-13F, 0x1.ffcbfcp-17F};
+    vf n = vf_round(x);
+
+    return vf_scale(vf_polynomial(x - n, c, 7), n);
+}
+
+/*
+ * x / 2 (1 + erf(x / sqrt(2))) within 1.2e-7, or 3e-6 relative. It is max(x, 0)
+ * - |x| h, h the normal distribution at -|x|: small results do not suffer from
+ * 1 - erf. log2 h is a polynomial in |x| up to 7; beyond, |x| h is below 1e-11.
+ */
 static inline vf vf_gelu(vf x)
 {
-    return 0.5F * x * (1.0F + vf_erf(x * 0x1.6a09e6p-1F));
+    static const float p[] = {
+        -0x1.fffff2p-1F,  -0x1.26afdep+0F,  -0x1.d61fd2p-2F,  -0x1.b00fa6p-5F,
+        0x1.e1080ep-8F,   -0x1.30f7c6p-12F, -0x1.3bd162p-13F, 0x1.5c182ep-15F,
+        -0x1.64c194p-18F, 0x1.812cbep-22F,  -0x1.5eceb8p-27F};
+    vf size = vf_abs(x), tail;
+
+    tail = size * vf_exp2(vf_polynomial(size, p, 10));
+    tail = vf_below(vf_set(7), size, vf_set(0), tail);
+    return vf_max(vf_set(0), x) - tail;
 }
 
 /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); (1 + tanh u) / 2 is

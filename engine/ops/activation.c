@@ -21,7 +21,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "op.h"
+#include "kernel/map.h"
+#include "spread.h"
 
 typedef void (*activation_fn)(const void *from, void *to, int64_t count,
                               const float attr[2]);
@@ -40,26 +41,35 @@ static const struct activation_kind {
     const char *attr[2]; /* names; NULL = none */
     float value[2];      /* defaults */
     activation_fn f32, f64;
+    size_t map; /* for float, instead of f32 */
 } kinds[] = {
-    {"LeakyRelu", {"alpha"}, {0.01F}, leaky_f32, leaky_f64},
-    {"Elu", {"alpha"}, {1}, elu_f32, elu_f64},
-    {"Celu", {"alpha"}, {1}, celu_f32, celu_f64},
+    {"LeakyRelu", {"alpha"}, {0.01F}, leaky_f32, leaky_f64, KERNEL_NO_MAP},
+    {"Elu", {"alpha"}, {1}, elu_f32, elu_f64, KERNEL_MAP(elu)},
+    {"Celu", {"alpha"}, {1}, celu_f32, celu_f64, KERNEL_MAP(celu)},
     {"Selu",
      {"alpha", "gamma"},
      {1.67326319217681884765625F, 1.05070102214813232421875F},
      selu_f32,
-     selu_f64},
+     selu_f64,
+     KERNEL_MAP(selu)},
     {"HardSigmoid",
      {"alpha", "beta"},
      {0.2F, 0.5F},
      hard_sigmoid_f32,
-     hard_sigmoid_f64},
-    {"ThresholdedRelu", {"alpha"}, {1}, threshold_f32, threshold_f64},
-    {"Gelu", {NULL}, {0}, gelu_f32, gelu_f64},
+     hard_sigmoid_f64,
+     KERNEL_MAP(hard_sigmoid)},
+    {"ThresholdedRelu",
+     {"alpha"},
+     {1},
+     threshold_f32,
+     threshold_f64,
+     KERNEL_NO_MAP},
+    {"Gelu", {NULL}, {0}, gelu_f32, gelu_f64, KERNEL_MAP(gelu)},
 };
 
 struct activation_state {
     activation_fn fn;
+    kernel_map_fn map; /* NULL: fn */
     float attr[2];
 };
 
@@ -80,8 +90,10 @@ static bool gelu_fn(const struct op_node *op, struct activation_state *state,
 
     if (!op_attr_word(op, "approximate", words, &approximate, err))
         return false;
-    if (approximate)
+    if (approximate) {
         state->fn = op->in[0]->dtype == ENG_F32 ? gelu_tanh_f32 : gelu_tanh_f64;
+        state->map = state->map ? kernels()->gelu_tanh_map : NULL;
+    }
     return true;
 }
 
@@ -95,6 +107,8 @@ static bool activation_infer(struct op_node *op, struct error *err)
     op->state = state;
     op_like(op->out[0], op->in[0]);
     state->fn = op->in[0]->dtype == ENG_F32 ? kind->f32 : kind->f64;
+    if (op->in[0]->dtype == ENG_F32)
+        state->map = kernel_map_at(kind->map);
     for (int i = 0; i < 2; i++) {
         state->attr[i] = kind->value[i];
         if (kind->attr[i] &&
@@ -106,14 +120,33 @@ static bool activation_infer(struct op_node *op, struct error *err)
     return strcmp(kind->name, "Gelu") != 0 || gelu_fn(op, state, err);
 }
 
+struct part {
+    const struct activation_state *state;
+    const float *x;
+    float *y;
+};
+
+static void run_map(void *work, int64_t first, int64_t end)
+{
+    const struct part *part = work;
+
+    part->state->map(part->x + first, part->y + first, end - first,
+                     part->state->attr);
+}
+
 static bool activation_run(const struct op_node *op,
                            const struct op_frame *frame, struct error *err)
 {
     const struct activation_state *state = op->state;
 
+    int64_t count = eng_tensor_count(op->out[0]);
+    struct part part = {state, op_in(op, frame, 0), op_out(op, frame, 0)};
+
     (void)err;
-    state->fn(op_in(op, frame, 0), op_out(op, frame, 0),
-              eng_tensor_count(op->out[0]), state->attr);
+    if (state->map)
+        op_spread(frame, count, 0.4, run_map, &part);
+    else
+        state->fn(part.x, part.y, count, state->attr);
     return true;
 }
 

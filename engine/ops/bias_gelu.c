@@ -16,13 +16,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernel/map.h"
 #include "real.h"
+#include "spread.h"
 
 enum gelu_kind { EXACT, FAST, QUICK };
 
 struct gelu_state {
     enum gelu_kind kind;
-    float alpha;
+    float alpha[2]; /* of QuickGelu; the second is not used */
+    kernel_map_fn map;
 };
 
 static bool check_bias(const struct op_node *op, struct error *err)
@@ -53,10 +56,13 @@ static bool gelu_infer(struct op_node *op, struct error *err)
     state->kind = strcmp(name, "FastGelu") == 0    ? FAST
                   : strcmp(name, "QuickGelu") == 0 ? QUICK
                                                    : EXACT;
-    state->alpha = 1.702F;
+    state->alpha[0] = 1.702F;
+    state->map = state->kind == FAST    ? kernels()->gelu_tanh_map
+                 : state->kind == QUICK ? kernels()->swish_map
+                                        : kernels()->gelu_map;
     op_like(op->out[0], op->in[0]);
     return op_want_type(op, 0, OP_TYPES_SHORT_REAL, err) &&
-           op_attr_float(op, "alpha", &state->alpha, err) &&
+           op_attr_float(op, "alpha", &state->alpha[0], err) &&
            check_bias(op, err);
 }
 
@@ -66,8 +72,36 @@ static float gelu(const struct gelu_state *state, float v)
     if (state->kind == FAST)
         return v / (1 + expf(-2 * v * (0.7978845608F + 0.0356774081F * v * v)));
     if (state->kind == QUICK)
-        return v / (1 + expf(-state->alpha * v));
+        return v / (1 + expf(-state->alpha[0] * v));
     return v * 0.5F * (1 + erff(v * 0.7071067812F));
+}
+
+/* --- float --- */
+
+struct part {
+    const struct gelu_state *state;
+    const float *x, *bias;
+    float *y;
+    int64_t width; /* of the bias; 1 without */
+};
+
+/* Rows of `width` elements. */
+static void run_rows(void *work, int64_t first, int64_t end)
+{
+    const struct part *part = work;
+    int64_t width = part->width;
+    const float *x = part->x + first * width;
+    float *y = part->y + first * width;
+
+    if (!part->bias) {
+        part->state->map(x, y, (end - first) * width, part->state->alpha);
+        return;
+    }
+    for (int64_t r = first; r < end; r++, x += width, y += width) {
+        for (int64_t i = 0; i < width; i++)
+            y[i] = x[i] + part->bias[i];
+        part->state->map(y, y, width, part->state->alpha);
+    }
 }
 
 static bool gelu_run(const struct op_node *op, const struct op_frame *frame,
@@ -81,6 +115,13 @@ static bool gelu_run(const struct op_node *op, const struct op_frame *frame,
     int64_t width = bias ? op->in[1]->dims[0] : 1;
 
     (void)err;
+    if (dtype == ENG_F32) {
+        struct part part = {state, x, bias, op_out(op, frame, 0), width};
+
+        op_spread(frame, width ? count / width : 0, 0.5 * (double)width,
+                  run_rows, &part);
+        return true;
+    }
     for (int64_t i = 0; i < count; i++) {
         float v = op_real_at(dtype, x, i);
 

@@ -188,7 +188,8 @@ static bool embed_run(const struct op_node *op, const struct op_frame *frame,
         if (op->out_count > 2)
             memcpy((float *)op_out(op, frame, 2) + i * norm.width, row,
                    (size_t)norm.width * sizeof *row);
-        (void)op_norm_row(&norm, row);
+        if (norm.width)
+            (void)op_norm_row(&norm, row);
     }
     if (op->out_count > 1)
         count_mask(op, frame);

@@ -20,13 +20,17 @@
 #include <math.h>
 
 #include "clones.h"
+#include "kernel/norm.h"
 #include "moments.h"
+#include "spread.h"
 #include "walk.h"
 
 struct layer_norm_state {
     int64_t rows, length;
     float epsilon;
     bool has_bias;
+    bool is_plain; /* float, scale and bias as long as a row: the kernel's */
+    const struct kernels *kernels;
     struct op_walk walk; /* over one row: scale, bias, y */
 };
 
@@ -89,6 +93,11 @@ static bool layer_norm_infer(struct op_node *op, struct error *err)
                     (long long)stash);
     state->rows = eng_shape_product(x, 0, (int)axis);
     state->length = eng_shape_product(x, (int)axis, x->rank);
+    state->kernels = kernels();
+    state->is_plain =
+        x->dtype == ENG_F32 && state->length > 0 &&
+        eng_tensor_count(op->in[1]) == state->length &&
+        (!state->has_bias || eng_tensor_count(op->in[2]) == state->length);
     set_outputs(op, (int)axis);
     return make_walk(op, state, (int)axis, err);
 }
@@ -132,6 +141,42 @@ static void norm_row(const struct op_walk *walk, const struct row *row,
     }
 }
 
+struct rows {
+    const struct kernels *kernels;
+    struct kernel_norm norm;
+};
+
+static void run_rows(void *work, int64_t first, int64_t end)
+{
+    const struct rows *rows = work;
+    struct kernel_norm norm = rows->norm;
+
+    norm.rows = end - first;
+    norm.x += first * norm.width;
+    norm.y += first * norm.width;
+    norm.mean = norm.mean ? norm.mean + first : NULL;
+    norm.inv = norm.inv ? norm.inv + first : NULL;
+    rows->kernels->norm_rows(&norm);
+}
+
+static void run_plain(const struct op_node *op, const struct op_frame *frame)
+{
+    const struct layer_norm_state *state = op->state;
+    struct rows rows = {
+        state->kernels,
+        {.width = state->length,
+         .epsilon = state->epsilon,
+         .x = op_in(op, frame, 0),
+         .gamma = op_in(op, frame, 1),
+         .beta = state->has_bias ? op_in(op, frame, 2) : NULL,
+         .y = op_out(op, frame, 0),
+         .mean = op->out_count > 1 ? op_out(op, frame, 1) : NULL,
+         .inv = op->out_count > 2 ? op_out(op, frame, 2) : NULL}};
+
+    op_spread(frame, state->rows, 0.25 * (double)state->length + 10, run_rows,
+              &rows);
+}
+
 static bool layer_norm_run(const struct op_node *op,
                            const struct op_frame *frame, struct error *err)
 {
@@ -145,6 +190,10 @@ static bool layer_norm_run(const struct op_node *op,
                       .y = op_out(op, frame, 0)};
 
     (void)err;
+    if (state->is_plain) {
+        run_plain(op, frame);
+        return true;
+    }
     for (int64_t i = 0; state->length && i < state->rows; i++) {
         struct op_moments m = op_moments_of(dtype, row.x, state->length);
 

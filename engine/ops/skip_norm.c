@@ -19,22 +19,25 @@
  */
 #include "skip_norm.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "kernel/norm.h"
+#include "spread.h"
 
 float op_norm_row(const struct op_norm *norm, float *row)
 {
-    float mean = 0, square = 0, scale;
+    float scale = 0;
+    struct kernel_norm one = {.rows = 1,
+                              .width = norm->width,
+                              .epsilon = norm->epsilon,
+                              .rms = norm->rms,
+                              .x = row,
+                              .gamma = norm->gamma,
+                              .beta = norm->beta,
+                              .inv = &scale};
 
-    for (int64_t i = 0; !norm->rms && i < norm->width; i++)
-        mean += row[i];
-    mean /= (float)norm->width;
-    for (int64_t i = 0; i < norm->width; i++)
-        square += (row[i] - mean) * (row[i] - mean);
-    scale = 1 / sqrtf(square / (float)norm->width + norm->epsilon);
-    for (int64_t i = 0; i < norm->width; i++)
-        row[i] = (row[i] - mean) * scale * norm->gamma[i] +
-                 (norm->beta ? norm->beta[i] : 0);
+    one.y = row;
+    kernels()->norm_rows(&one);
     return scale;
 }
 
@@ -97,6 +100,44 @@ static bool set_rows(const struct op_node *op, int64_t axis,
     return true;
 }
 
+/* --- rows of floats --- */
+
+struct rows {
+    const struct kernels *kernels;
+    struct kernel_norm norm;
+    int64_t skip_rows; /* skip repeats after so many */
+};
+
+static void run_rows(void *work, int64_t first, int64_t end)
+{
+    const struct rows *rows = work;
+    int64_t width = rows->norm.width;
+
+    while (first < end) {
+        struct kernel_norm norm = rows->norm;
+        int64_t at = norm.skip ? first % rows->skip_rows : 0;
+
+        norm.rows = end - first;
+        if (norm.skip && norm.rows > rows->skip_rows - at)
+            norm.rows = rows->skip_rows - at;
+        norm.x += first * width;
+        norm.y += first * width;
+        norm.skip = norm.skip ? norm.skip + at * width : NULL;
+        norm.sum = norm.sum ? norm.sum + first * width : NULL;
+        norm.inv = norm.inv ? norm.inv + first : NULL;
+        rows->kernels->norm_rows(&norm);
+        first += norm.rows;
+    }
+}
+
+static void spread_rows(const struct op_frame *frame, struct rows *rows,
+                        int64_t count)
+{
+    rows->kernels = kernels();
+    op_spread(frame, count, 0.3 * (double)rows->norm.width + 10, run_rows,
+              rows);
+}
+
 /* --- x alone --- */
 
 static bool rms_infer(struct op_node *op, struct error *err)
@@ -134,7 +175,20 @@ static bool rms_run(const struct op_node *op, const struct op_frame *frame,
 
     (void)err;
     norm.gamma = op_norm_weight(op, frame, 1, row + n);
-    for (int64_t r = 0; r < state->rows; r++) {
+    if (n && op->in[0]->dtype == ENG_F32 && op->in[1]->dtype == ENG_F32) {
+        struct rows rows = {
+            .norm = {.width = n,
+                     .epsilon = norm.epsilon,
+                     .rms = true,
+                     .x = op_in(op, frame, 0),
+                     .gamma = norm.gamma,
+                     .y = op_out(op, frame, 0),
+                     .inv = op->out_count > 1 ? op_out(op, frame, 1) : NULL}};
+
+        spread_rows(frame, &rows, state->rows);
+        return true;
+    }
+    for (int64_t r = 0; n && r < state->rows; r++) {
         float scale;
 
         op_real_load(op->in[0]->dtype, op_in(op, frame, 0), r * n, n, row);
@@ -225,6 +279,27 @@ static void add_row(const struct op_node *op, const struct op_frame *frame,
         row[i] += other[i];
 }
 
+static void skip_rows_run(const struct op_node *op,
+                          const struct op_frame *frame)
+{
+    const struct norm_state *state = op->state;
+    int64_t n = state->norm.width;
+    struct rows rows = {
+        .norm = {.width = n,
+                 .epsilon = state->norm.epsilon,
+                 .rms = state->norm.rms,
+                 .x = op_in(op, frame, 0),
+                 .skip = op_in(op, frame, 1),
+                 .y = op_out(op, frame, 0),
+                 .sum = op->out_count > 3 ? op_out(op, frame, 3) : NULL},
+        .skip_rows = eng_tensor_count(op->in[1]) / n};
+
+    rows.norm.gamma = op_norm_weight(op, frame, state->gamma, NULL);
+    rows.norm.beta = op_norm_weight(op, frame, state->beta, NULL);
+    rows.norm.bias = op_norm_weight(op, frame, state->bias, NULL);
+    spread_rows(frame, &rows, state->rows);
+}
+
 static bool skip_run(const struct op_node *op, const struct op_frame *frame,
                      struct error *err)
 {
@@ -235,6 +310,10 @@ static bool skip_run(const struct op_node *op, const struct op_frame *frame,
     enum eng_dtype dtype = op->in[0]->dtype;
 
     (void)err;
+    if (n && state->rows && dtype == ENG_F32) {
+        skip_rows_run(op, frame);
+        return true;
+    }
     norm.gamma = op_norm_weight(op, frame, state->gamma, other + n);
     norm.beta = op_norm_weight(op, frame, state->beta, other + 2 * n);
     for (int64_t r = 0; n && r < state->rows; r++) {

@@ -14,11 +14,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "op.h"
+#include "kernel/kernel.h"
+#include "spread.h"
 
 struct softmax_state {
     int64_t outer, length, inner; /* [outer, length, inner] */
     bool is_log;
+    const struct kernels *kernels;
 };
 
 static bool softmax_infer(struct op_node *op, struct error *err)
@@ -38,6 +40,7 @@ static bool softmax_infer(struct op_node *op, struct error *err)
         return false;
     op->state = state;
     op_like(op->out[0], x);
+    state->kernels = kernels();
     state->is_log = strcmp(op->node->op, "LogSoftmax") == 0;
     state->outer = eng_shape_product(x, 0, (int)axis);
     if (is_flat || x->rank == 0) {
@@ -72,6 +75,28 @@ static bool softmax_infer(struct op_node *op, struct error *err)
 SOFTMAX_ROW(softmax_row_f32, float, expf, logf)
 SOFTMAX_ROW(softmax_row_f64, double, exp, log)
 
+/* --- the last axis, float --- */
+
+struct rows {
+    const struct softmax_state *state;
+    const float *x;
+    float *y;
+};
+
+static void run_rows(void *work, int64_t first, int64_t end)
+{
+    const struct rows *rows = work;
+    const struct softmax_state *state = rows->state;
+    int64_t length = state->length;
+    const float *x = rows->x + first * length;
+    float *y = rows->y + first * length;
+
+    if (state->is_log)
+        state->kernels->log_softmax_rows(x, y, end - first, length);
+    else
+        state->kernels->softmax_rows(x, y, end - first, length);
+}
+
 static bool softmax_run(const struct op_node *op, const struct op_frame *frame,
                         struct error *err)
 {
@@ -80,6 +105,13 @@ static bool softmax_run(const struct op_node *op, const struct op_frame *frame,
     void *y = op_out(op, frame, 0);
 
     (void)err;
+    if (state->inner == 1 && state->length && op->in[0]->dtype == ENG_F32) {
+        struct rows rows = {state, x, y};
+
+        op_spread(frame, state->outer, 0.5 * (double)state->length + 10,
+                  run_rows, &rows);
+        return true;
+    }
     for (int64_t o = 0; state->length && o < state->outer; o++) {
         for (int64_t i = 0; i < state->inner; i++) {
             int64_t at = o * state->length * state->inner + i;

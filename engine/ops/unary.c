@@ -9,14 +9,15 @@
  *   output  y   type and shape of x; may share memory with x
  *   errors  ERR_MODEL_UNSUPPORTED: a type the operator does not have here
  *   source  ONNX operator list
- *   check   float functions are libm's; Softplus = max(x, 0) + log1p(exp(-|x|))
+ *   check   float functions: kernel/vec_math.h; double: libm; Softplus = max(x, 0) + log1p(exp(-|x|))
  *           does not overflow; Round takes ties to even
  */
 #include <math.h>
 #include <string.h>
 
 #include "clones.h"
-#include "op.h"
+#include "kernel/map.h"
+#include "spread.h"
 
 typedef void (*unary_fn)(const void *from, void *to, int64_t count);
 
@@ -77,6 +78,7 @@ enum { TYPE_SLOTS = ENG_BF16 + 1 };
 struct unary_kind {
     const char *name;
     unary_fn fn[TYPE_SLOTS]; /* by dtype */
+    size_t map;              /* for float, instead of fn */
 };
 
 #define FLOATS(kind) [ENG_F32] = kind##_f32, [ENG_F64] = kind##_f64
@@ -88,41 +90,44 @@ struct unary_kind {
     [ENG_U64] = kind##_u64
 
 static const struct unary_kind kinds[] = {
-    {"Relu", {FLOATS(relu), INTS(relu)}},
-    {"Neg", {FLOATS(neg), INTS(neg)}},
-    {"Abs", {FLOATS(abs), INTS(abs), UINTS(abs)}},
-    {"Sqrt", {FLOATS(sqrt)}},
-    {"Exp", {FLOATS(exp)}},
-    {"Log", {FLOATS(log)}},
-    {"Sin", {FLOATS(sin)}},
-    {"Cos", {FLOATS(cos)}},
-    {"Tanh", {FLOATS(tanh)}},
-    {"Sigmoid", {FLOATS(sigmoid)}},
-    {"Erf", {FLOATS(erf)}},
-    {"Softplus", {FLOATS(softplus)}},
-    {"Ceil", {FLOATS(ceil)}},
-    {"Floor", {FLOATS(floor)}},
-    {"Reciprocal", {FLOATS(reciprocal)}},
-    {"Sign", {FLOATS(sign), INTS(sign), UINTS(sign)}},
-    {"Round", {FLOATS(round)}},
-    {"Softsign", {FLOATS(softsign)}},
-    {"HardSwish", {FLOATS(hard_swish)}},
-    {"Mish", {FLOATS(mish)}},
-    {"Not", {[ENG_BOOL] = not_bool}},
+    {"Relu", {FLOATS(relu), INTS(relu)}, KERNEL_NO_MAP},
+    {"Neg", {FLOATS(neg), INTS(neg)}, KERNEL_NO_MAP},
+    {"Abs", {FLOATS(abs), INTS(abs), UINTS(abs)}, KERNEL_NO_MAP},
+    {"Sqrt", {FLOATS(sqrt)}, KERNEL_NO_MAP},
+    {"Exp", {FLOATS(exp)}, KERNEL_MAP(exp)},
+    {"Log", {FLOATS(log)}, KERNEL_MAP(log)},
+    {"Sin", {FLOATS(sin)}, KERNEL_NO_MAP},
+    {"Cos", {FLOATS(cos)}, KERNEL_NO_MAP},
+    {"Tanh", {FLOATS(tanh)}, KERNEL_MAP(tanh)},
+    {"Sigmoid", {FLOATS(sigmoid)}, KERNEL_MAP(sigmoid)},
+    {"Erf", {FLOATS(erf)}, KERNEL_MAP(erf)},
+    {"Softplus", {FLOATS(softplus)}, KERNEL_MAP(softplus)},
+    {"Ceil", {FLOATS(ceil)}, KERNEL_NO_MAP},
+    {"Floor", {FLOATS(floor)}, KERNEL_NO_MAP},
+    {"Reciprocal", {FLOATS(reciprocal)}, KERNEL_NO_MAP},
+    {"Sign", {FLOATS(sign), INTS(sign), UINTS(sign)}, KERNEL_NO_MAP},
+    {"Round", {FLOATS(round)}, KERNEL_NO_MAP},
+    {"Softsign", {FLOATS(softsign)}, KERNEL_NO_MAP},
+    {"HardSwish", {FLOATS(hard_swish)}, KERNEL_MAP(hard_swish)},
+    {"Mish", {FLOATS(mish)}, KERNEL_MAP(mish)},
+    {"Not", {[ENG_BOOL] = not_bool}, KERNEL_NO_MAP},
 };
 
 struct unary_state {
     unary_fn fn;
+    kernel_map_fn map; /* NULL: fn */
     int64_t count;
 };
 
-static unary_fn find_fn(const struct op_node *op)
+static void find_fn(const struct op_node *op, struct unary_state *state)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].name, op->node->op) == 0)
-            return kinds[i].fn[op->in[0]->dtype];
+        if (strcmp(kinds[i].name, op->node->op) != 0)
+            continue;
+        state->fn = kinds[i].fn[op->in[0]->dtype];
+        if (op->in[0]->dtype == ENG_F32)
+            state->map = kernel_map_at(kinds[i].map);
     }
-    return NULL;
 }
 
 static bool unary_infer(struct op_node *op, struct error *err)
@@ -134,8 +139,21 @@ static bool unary_infer(struct op_node *op, struct error *err)
     op->state = state;
     op_like(op->out[0], op->in[0]);
     state->count = eng_tensor_count(op->out[0]);
-    state->fn = find_fn(op);
+    find_fn(op, state);
     return state->fn || op_want_type(op, 0, 0, err);
+}
+
+struct part {
+    const struct unary_state *state;
+    const float *x;
+    float *y;
+};
+
+static void run_map(void *work, int64_t first, int64_t end)
+{
+    const struct part *part = work;
+
+    part->state->map(part->x + first, part->y + first, end - first, NULL);
 }
 
 static bool unary_run(const struct op_node *op, const struct op_frame *frame,
@@ -143,8 +161,13 @@ static bool unary_run(const struct op_node *op, const struct op_frame *frame,
 {
     const struct unary_state *state = op->state;
 
+    struct part part = {state, op_in(op, frame, 0), op_out(op, frame, 0)};
+
     (void)err;
-    state->fn(op_in(op, frame, 0), op_out(op, frame, 0), state->count);
+    if (state->map)
+        op_spread(frame, state->count, 0.4, run_map, &part);
+    else
+        state->fn(part.x, part.y, state->count);
     return true;
 }
 

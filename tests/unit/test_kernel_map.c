@@ -90,7 +90,7 @@ static const struct map_case {
     CASE(softplus, softplus_of, -87, 87, 5e-7, 0, 0, INFINITY),
     CASE(mish, mish_of, -60, 60, 1e-6, 0, NAN, INFINITY),
     CASE(hard_swish, hard_swish_of, -9, 9, 2e-7, 3e-7, NAN, INFINITY),
-    CASE(gelu, gelu_of, -9, 9, 4e-7, 1e-6, NAN, INFINITY),
+    CASE(gelu, gelu_of, -9, 9, 3e-6, 1.2e-7, 0, INFINITY),
     CASE(gelu_tanh, gelu_tanh_of, -9, 9, 4e-7, 4e-7, NAN, INFINITY),
     CASE(swish, swish_of, -60, 60, 6e-6, 0, NAN, INFINITY),
     CASE(elu, elu_of, -60, 60, 5e-7, 0, -0.75F, INFINITY),
