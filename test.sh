@@ -12,10 +12,15 @@ cd "$(dirname "$0")"
 . ./setup.sh
 
 setup_packages test
-if ! cmp -s tests/requirements.txt .venv/requirements.txt; then
+wanted=$(cat tests/requirements.txt tests/lint/onednn.txt)
+if [ "$wanted" != "$(cat .venv/requirements.txt 2>/dev/null)" ]; then
     python3 -m venv --clear .venv
-    .venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
-    cp tests/requirements.txt .venv/requirements.txt
+    pip=(.venv/bin/pip install -q --disable-pip-version-check)
+    "${pip[@]}" -r tests/requirements.txt
+    while read -r headers; do # of oneDNN 3.x; without the library itself
+        "${pip[@]}" --no-deps --target ".venv/onednn/$headers" "$headers"
+    done <tests/lint/onednn.txt
+    echo "$wanted" >.venv/requirements.txt
 fi
 setup_build build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
     -DSANITIZE=address -DFUZZ=ON
