@@ -26,6 +26,9 @@ bool op_conv_shape(struct op_node *op, const struct eng_tensor *w,
 /* The infer of every Conv row. Errors: see conv.c. */
 bool op_conv_infer(struct op_node *op, struct error *err);
 
+/* The infer of every ConvTranspose row. Errors: see conv_transpose.c. */
+bool op_conv_transpose_infer(struct op_node *op, struct error *err);
+
 /* Two of the forms; FusedConv runs them too. */
 extern const struct op_impl op_conv_gemm, op_conv;
 

@@ -118,6 +118,13 @@ static bool winograd_pays(const struct op_conv_blocked *base)
            base->conv.out_channels >= WINOGRAD_CHANNELS_MIN;
 }
 
+/* Height alone: the same bytes as width alone, over which oneDNN's loops go. */
+static bool is_column(const struct op_window *window)
+{
+    return window->in[1] == 1 && window->out[1] == 1 &&
+           window->kernel[1] == 1 && window->in[0] > 1;
+}
+
 /* What oneDNN is asked for, with `blocks` of the output. */
 static struct onednn_conv_shape shape_of(const struct op_node *op,
                                          const struct fast_state *state,
@@ -140,13 +147,15 @@ static struct onednn_conv_shape shape_of(const struct op_node *op,
     if (state->depthwise)
         shape.groups = shape.in_channels = shape.out_channels;
     for (int i = 0; i < 2; i++) {
-        shape.in[i] = conv->window.in[i];
-        shape.out[i] = conv->window.out[i];
-        shape.kernel[i] = conv->window.kernel[i];
-        shape.stride[i] = conv->window.stride[i];
-        shape.dilation[i] = conv->window.dilation[i];
-        shape.pad[i] = conv->window.pad[i];
-        shape.pad_end[i] = conv->window.pad_end[i];
+        int from = is_column(&conv->window) ? 1 - i : i;
+
+        shape.in[i] = conv->window.in[from];
+        shape.out[i] = conv->window.out[from];
+        shape.kernel[i] = conv->window.kernel[from];
+        shape.stride[i] = conv->window.stride[from];
+        shape.dilation[i] = conv->window.dilation[from];
+        shape.pad[i] = conv->window.pad[from];
+        shape.pad_end[i] = conv->window.pad_end[from];
     }
     set_activation(&base->fused, &shape);
     return shape;

@@ -99,7 +99,7 @@ static bool check_channels(const struct op_node *op, struct op_conv *conv,
     return true;
 }
 
-static bool conv_transpose_infer(struct op_node *op, struct error *err)
+bool op_conv_transpose_infer(struct op_node *op, struct error *err)
 {
     struct op_conv *conv = op_alloc(op, sizeof *conv, err);
     struct eng_tensor *y = op->out[0];
@@ -235,5 +235,5 @@ const struct op_impl op_conv_transpose = {.name = "conv_transpose",
                                           .out_min = 1,
                                           .out_max = 1,
                                           .flags = OP_WIDEN,
-                                          .infer = conv_transpose_infer,
+                                          .infer = op_conv_transpose_infer,
                                           .run = conv_transpose_run};

@@ -400,6 +400,16 @@ static bool resize_infer(struct op_node *op, struct error *err)
     return true;
 }
 
+/* The last dimension that changes; -1 = none does. */
+static int last_axis(const struct resize_state *state, int rank)
+{
+    while (--rank >= 0) {
+        if (state->axes[rank].taps)
+            break;
+    }
+    return rank;
+}
+
 /* The largest tensor on the way from x to y, one dimension after the other. */
 static bool resize_prepare(struct op_node *op, struct error *err)
 {
@@ -446,12 +456,49 @@ static void mix_rows(const struct resize_step *step, const struct tap *tap,
     }
 }
 
+/* Nearest along the last axis: single elements, without a call for each. */
+#define PICK(name, T)                                                          \
+    static void name(const struct axis *axis, int64_t outer, const void *from, \
+                     void *to)                                                 \
+    {                                                                          \
+        const int64_t *at = axis->taps[0].at;                                  \
+        const T *x = from;                                                     \
+        T *y = to;                                                             \
+                                                                               \
+        for (int64_t o = 0; o < outer; o++) {                                  \
+            for (int64_t i = 0; i < axis->out; i++)                            \
+                y[i] = x[at[i]];                                               \
+            x += axis->in;                                                     \
+            y += axis->out;                                                    \
+        }                                                                      \
+    }
+
+PICK(pick_8, uint8_t)
+PICK(pick_32, uint32_t)
+
+static bool pick_elements(const struct resize_step *step, const char *x,
+                          char *y)
+{
+    if (step->inner != 1 || step->state->mode != NEAREST ||
+        step->state->transform == TF_CROP || !step->axis->out)
+        return false;
+    if (step->size == sizeof(uint8_t))
+        pick_8(step->axis, step->outer, x, y);
+    else if (step->size == sizeof(uint32_t))
+        pick_32(step->axis, step->outer, x, y);
+    else
+        return false;
+    return true;
+}
+
 static void resize_axis(const struct resize_step *step, const char *x, char *y)
 {
     const struct axis *axis = step->axis;
     size_t row = (size_t)step->inner * step->size;
     bool mixes = step->state->mode != NEAREST;
 
+    if (pick_elements(step, x, y))
+        return;
     for (int64_t o = 0; o < step->outer; o++) {
         const char *plane = x + (size_t)(o * axis->in) * row;
 
@@ -476,8 +523,10 @@ static bool resize_run(const struct op_node *op, const struct op_frame *frame,
     char *next = frame->scratch;
     size_t size = eng_tensor_size(op->out[0]);
 
+    int last = last_axis(state, shape.rank);
+
     (void)err;
-    for (int i = 0; size && i < shape.rank; i++) {
+    for (int i = 0; size && i <= last; i++) {
         const struct axis *axis = &state->axes[i];
         struct resize_step step = {state, axis, eng_shape_product(&shape, 0, i),
                                    eng_shape_product(&shape, i + 1, shape.rank),
@@ -485,6 +534,8 @@ static bool resize_run(const struct op_node *op, const struct op_frame *frame,
 
         if (!axis->taps)
             continue;
+        if (i == last)
+            next = op_out(op, frame, 0);
         resize_axis(&step, x, next);
         shape.dims[i] = axis->out;
         x = next;
@@ -492,7 +543,7 @@ static bool resize_run(const struct op_node *op, const struct op_frame *frame,
                    ? (char *)frame->scratch + state->half
                    : (char *)frame->scratch;
     }
-    if (size)
+    if (size && last < 0)
         memcpy(op_out(op, frame, 0), x, size);
     return true;
 }

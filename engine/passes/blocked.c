@@ -279,15 +279,22 @@ static bool is_ordinary(const struct blocked *b, const struct eng_node *node)
     return node->output_count == 1;
 }
 
+/* The first that knows the operator takes it. */
+static bool take(struct blocked *b, const struct eng_node *node, bool *done,
+                 struct error *err)
+{
+    return blocked_conv(b, node, done, err) &&
+           (*done || blocked_norm(b, node, done, err)) &&
+           (*done || blocked_fuse(b, node, done, err)) &&
+           (*done || blocked_elementwise(b, node, done, err));
+}
+
 static bool rewrite_node(struct blocked *b, const struct eng_node *node,
                          struct error *err)
 {
     bool done = false;
 
-    if (is_ordinary(b, node) &&
-        (!blocked_conv(b, node, &done, err) ||
-         (!done && !blocked_fuse(b, node, &done, err)) ||
-         (!done && !blocked_elementwise(b, node, &done, err))))
+    if (is_ordinary(b, node) && !take(b, node, &done, err))
         return false;
     if (done) {
         b->values[node->outputs[0]].is_plain = false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "blocked_parts.h"
+#include "norm.h"
 #include "passes.h"
 #include "rewrite.h"
 
@@ -104,6 +105,70 @@ bool blocked_conv(struct blocked *b, const struct eng_node *node, bool *done,
             .more_count = 1,
             .output = out->form},
         err);
+}
+
+/* --- normalization by itself --- */
+
+/* A constant of these numbers. ENG_NO_VALUE: memory is out. */
+static uint32_t add_list(struct blocked *b, uint32_t name, const double *list,
+                         const struct eng_tensor *shape)
+{
+    struct eng_tensor constant = *shape;
+    uint32_t value;
+
+    constant.data = arena_alloc(&b->graph->arena, eng_tensor_size(&constant));
+    if (!constant.data)
+        return ENG_NO_VALUE;
+    for (int64_t i = 0; i < constant.dims[0]; i++)
+        ((float *)constant.data)[i] = (float)list[i];
+    value = blocked_add_value(b, name);
+    b->graph->values[value].constant = constant;
+    return value;
+}
+
+/* A convolution of each channel by itself, into which an activation may go. */
+bool blocked_norm(struct blocked *b, const struct eng_node *node, bool *done,
+                  struct error *err)
+{
+    uint32_t x = input_of(node, 0), inputs[3];
+    struct blocked_value *out;
+    struct eng_node like = *node;
+    struct affine affine;
+    struct eng_tensor shape = {.dtype = ENG_F32, .rank = 4};
+    struct eng_attr more[] = {
+        {.name = "block", .type = ENG_ATTR_INT, .count = 1, .i = b->block},
+        {.name = "group", .type = ENG_ATTR_INT, .count = 1}};
+
+    if (!is_op(node, "", "BatchNormalization") || x == ENG_NO_VALUE ||
+        b->values[x].form == ENG_NO_VALUE)
+        return true;
+    if (!affine_init(&affine, b->graph, b->values[x].channels, err))
+        return false;
+    if (!affine_of_norm(b->graph, node, &affine))
+        return true;
+    more[1].i = affine.channels;
+    eng_shape_set(&shape, 4, (const int64_t[]){affine.channels, 1, 1, 1});
+    inputs[0] = b->values[x].form;
+    inputs[1] = add_list(b, node->inputs[1], affine.scale, &shape);
+    shape.rank = 1;
+    inputs[2] = add_list(b, node->inputs[2], affine.shift, &shape);
+    if (inputs[1] == ENG_NO_VALUE || inputs[2] == ENG_NO_VALUE)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for folded weights");
+    out =
+        blocked_set(b, node->outputs[0], blocked_add_value(b, node->outputs[0]),
+                    affine.channels, blocked_space_of(b, x));
+    out->maker = b->count;
+    like.attr_count = 0;
+    *done = true;
+    return blocked_emit(b,
+                        &(struct blocked_spec){.like = &like,
+                                               .op = "ConvBlocked",
+                                               .inputs = inputs,
+                                               .input_count = 3,
+                                               .more = more,
+                                               .more_count = 2,
+                                               .output = out->form},
+                        err);
 }
 
 /* --- what goes into them --- */
@@ -324,8 +389,8 @@ static bool fuse_add(struct blocked *b, const struct eng_node *node, bool *done,
         return true;
     left = open_conv(b, a, 1);
     right = open_conv(b, c, 1);
-    left = left && left->inputs[3] == ENG_NO_VALUE ? left : NULL;
-    right = right && right->inputs[3] == ENG_NO_VALUE ? right : NULL;
+    left = left && input_of(left, 3) == ENG_NO_VALUE ? left : NULL;
+    right = right && input_of(right, 3) == ENG_NO_VALUE ? right : NULL;
     if (!left && !right)
         return true;
     *done = true;

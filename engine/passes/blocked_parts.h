@@ -86,8 +86,12 @@ const struct eng_tensor *blocked_constant(const struct blocked *b,
 
 /* --- what becomes of a node; *done = it is in the new graph --- */
 
-/* Conv, FusedConv, BatchNormalization (as a depthwise Conv). */
+/* Conv and FusedConv. */
 bool blocked_conv(struct blocked *b, const struct eng_node *node, bool *done,
+                  struct error *err);
+
+/* BatchNormalization that no Conv took. */
+bool blocked_norm(struct blocked *b, const struct eng_node *node, bool *done,
                   struct error *err);
 
 /* Add behind a Conv, activations behind a Conv. */

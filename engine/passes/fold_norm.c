@@ -10,28 +10,36 @@
 #include <math.h>
 #include <string.h>
 
+#include "norm.h"
 #include "passes.h"
 #include "rewrite.h"
 
-/* y = scale x + shift by channel, in double precision. */
-struct affine {
-    double *scale, *shift;
-    int64_t channels;
-};
-
-static const float *channel_list(const struct rewrite *rw, uint32_t value,
-                                 int64_t channels)
+bool affine_init(struct affine *affine, struct eng_graph *graph,
+                 int64_t channels, struct error *err)
 {
-    const struct eng_tensor *list = rewrite_constant(rw, value);
+    double *room =
+        arena_zalloc(&graph->arena, 2 * (size_t)channels, sizeof *room);
 
-    return list && list->dtype == ENG_F32 && list->rank == 1 &&
+    *affine = (struct affine){room, room + channels, channels};
+    return room || fail(err, ERR_OUT_OF_MEMORY, "no memory to fold weights");
+}
+
+const float *affine_list(const struct eng_graph *graph, uint32_t value,
+                         int64_t channels)
+{
+    const struct eng_tensor *list;
+
+    if (value == ENG_NO_VALUE)
+        return NULL;
+    list = &graph->values[value].constant;
+    return list->dtype == ENG_F32 && list->rank == 1 &&
                    list->dims[0] == channels
                ? list->data
                : NULL;
 }
 
-static bool read_norm(const struct rewrite *rw, const struct eng_node *node,
-                      struct affine *affine)
+bool affine_of_norm(const struct eng_graph *graph, const struct eng_node *node,
+                    struct affine *affine)
 {
     const struct eng_attr *attr = rewrite_attr(node, "epsilon");
     double epsilon =
@@ -43,7 +51,7 @@ static bool read_norm(const struct rewrite *rw, const struct eng_node *node,
         rewrite_int(node, "spatial", 1) != 1)
         return false;
     for (size_t i = 0; i < 4; i++) {
-        list[i] = channel_list(rw, node->inputs[1 + i], affine->channels);
+        list[i] = affine_list(graph, node->inputs[1 + i], affine->channels);
         if (!list[i])
             return false;
     }
@@ -127,7 +135,7 @@ static uint32_t shift_bias(struct rewrite *rw, const struct eng_node *conv,
         .dtype = ENG_F32, .rank = 1, .dims = {affine->channels}};
     const float *from =
         conv->input_count > 2
-            ? channel_list(rw, conv->inputs[2], affine->channels)
+            ? affine_list(rw->graph, conv->inputs[2], affine->channels)
             : NULL;
 
     bias.data = arena_alloc(&rw->graph->arena, eng_tensor_size(&bias));
@@ -180,7 +188,7 @@ static struct eng_node *conv_before(const struct rewrite *rw,
         filter->dims[0] < 1)
         return NULL;
     if (conv->input_count > 2 && conv->inputs[2] != ENG_NO_VALUE &&
-        !channel_list(rw, conv->inputs[2], filter->dims[0]))
+        !affine_list(rw->graph, conv->inputs[2], filter->dims[0]))
         return NULL;
     return conv;
 }
@@ -199,18 +207,12 @@ static bool fold_one(struct rewrite *rw, struct eng_node *node,
         const struct eng_tensor *filter =
             conv ? rewrite_constant(rw, conv->inputs[1]) : NULL;
         struct affine affine;
-        double *room;
 
         if (!filter)
             continue;
-        affine.channels = filter->dims[0];
-        room = arena_alloc(&rw->graph->arena,
-                           2 * (size_t)affine.channels * sizeof *room);
-        if (!room)
-            return fail(err, ERR_OUT_OF_MEMORY, "no memory to fold weights");
-        affine.scale = room;
-        affine.shift = room + affine.channels;
-        if (is_norm ? read_norm(rw, node, &affine)
+        if (!affine_init(&affine, rw->graph, filter->dims[0], err))
+            return false;
+        if (is_norm ? affine_of_norm(rw->graph, node, &affine)
                     : read_arithmetic(rw, node, node->inputs[i], filter->rank,
                                       &affine))
             return replace(rw, node, conv, &affine, err);
