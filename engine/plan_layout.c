@@ -61,11 +61,8 @@ static bool init(struct layout *layout, struct error *err)
     layout->is_output = calloc(count, sizeof *layout->is_output);
     layout->plan->place =
         arena_zalloc(&layout->plan->arena, count, sizeof(size_t));
-    layout->plan->input_aliases = arena_zalloc(&layout->plan->arena, count,
-                                               sizeof(struct plan_input_alias));
     if (!layout->parent || !layout->last_use || !layout->input ||
-        !layout->is_output || !layout->plan->place ||
-        !layout->plan->input_aliases)
+        !layout->is_output || !layout->plan->place)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for a plan");
     for (uint32_t i = 0; i < count; i++) {
         layout->parent[i] = i;
@@ -242,19 +239,35 @@ static bool place_step(struct layout *layout, size_t s)
     return true;
 }
 
+/* Lists the values that are an input's bytes. */
+static bool list_input_aliases(struct layout *layout)
+{
+    struct eng_plan *plan = layout->plan;
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < plan->graph->value_count; i++)
+        count += layout->input[root_of(layout, i)] && !plan->tensors[i].data;
+    plan->input_aliases =
+        arena_zalloc(&plan->arena, count + 1, sizeof *plan->input_aliases);
+    for (uint32_t i = 0; plan->input_aliases && i < plan->graph->value_count;
+         i++) {
+        size_t input = layout->input[root_of(layout, i)];
+
+        if (input && !plan->tensors[i].data)
+            plan->input_aliases[plan->input_alias_count++] =
+                (struct plan_input_alias){i, input - 1};
+    }
+    return plan->input_aliases != NULL;
+}
+
 /* Members of a group get the root's place; or the input whose bytes it is. */
-static void spread_places(struct layout *layout)
+static bool spread_places(struct layout *layout)
 {
     struct eng_plan *plan = layout->plan;
 
-    for (uint32_t i = 0; i < plan->graph->value_count; i++) {
-        uint32_t root = root_of(layout, i);
-
-        plan->place[i] = plan->place[root];
-        if (layout->input[root] && !plan->tensors[i].data)
-            plan->input_aliases[plan->input_alias_count++] =
-                (struct plan_input_alias){i, layout->input[root] - 1};
-    }
+    for (uint32_t i = 0; i < plan->graph->value_count; i++)
+        plan->place[i] = plan->place[root_of(layout, i)];
+    return list_input_aliases(layout);
 }
 
 /* All steps share one scratch block behind the values. */
@@ -284,10 +297,11 @@ bool plan_layout(struct eng_plan *plan, struct error *err)
     for (size_t s = 0; ok && s < plan->step_count; s++)
         ok = place_step(&layout, s) ||
              fail(err, ERR_OUT_OF_MEMORY, "no memory for a plan");
-    if (ok) {
-        spread_places(&layout);
+    if (ok)
+        ok = spread_places(&layout) ||
+             fail(err, ERR_OUT_OF_MEMORY, "no memory for a plan");
+    if (ok)
         place_scratch(&layout);
-    }
     free(layout.parent);
     free(layout.last_use);
     free(layout.input);

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Open dimensions become 2. */
 static void try_plan(const struct eng_graph *graph, struct op_packs *packs)
 {
-    struct plan_source source = {graph, packs, (size_t)16 << 20};
+    struct plan_source source = {graph, packs, (size_t)16 << 20, 1};
     struct eng_tensor inputs[16] = {{0}};
     struct error err;
 
