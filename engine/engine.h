@@ -133,7 +133,20 @@ const char *eng_precision_name(enum eng_precision precision);
  * as it is. */
 bool eng_precision_by_name(const char *name, enum eng_precision *precision);
 
+/* A node that keeps a model from running; borrowed for the call. */
+struct eng_obstacle {
+    const char *node; /* its name, or its first output's */
+    const char *op;
+    const char *reason; /* names both, too */
+};
+typedef void (*eng_obstacle_fn)(void *context,
+                                const struct eng_obstacle *obstacle);
+
 struct eng_options {
+    /* Told of every node whose operator or form of it is missing, not only of
+     * the first one; NULL = nobody. */
+    eng_obstacle_fn obstacle;
+    void *obstacle_context;
     struct eng_team *team; /* NULL = a run has its caller's thread only */
     unsigned passes_off;   /* bit set of passes to leave out; 0 = none */
     size_t file_size_max;  /* bytes; 0 = 2 GiB */
@@ -184,6 +197,9 @@ void eng_model_stats(const struct eng_model *model, struct eng_stats *stats);
 /* A place to run: buffers of its own. NULL: ERR_OUT_OF_MEMORY. */
 struct eng_run *eng_run_new(struct eng_model *model, struct error *err);
 void eng_run_free(struct eng_run *run);
+
+/* Bytes of the memory that the runs of `run` have needed so far. */
+size_t eng_run_bytes(const struct eng_run *run);
 
 /* When a run must give up; checked between operators. */
 struct eng_limits {

@@ -189,17 +189,34 @@ static bool bind_node(const struct eng_graph *graph, struct eng_node *node,
     return check_counts(graph, node, err);
 }
 
-static bool bind_all(struct eng_graph *graph, struct error *err)
+/* Tells who wants to know; the first failure is the one that counts. */
+static void note_obstacle(const struct eng_graph *outermost,
+                          const struct eng_graph *graph,
+                          const struct eng_node *node,
+                          const struct error *cause, struct error *err)
+{
+    const struct eng_obstacle obstacle = {.node = eng_node_label(graph, node),
+                                          .op = node->op,
+                                          .reason = cause->msg};
+
+    if (err->code == ERR_NONE)
+        *err = *cause;
+    if (outermost->obstacle)
+        outermost->obstacle(outermost->obstacle_context, &obstacle);
+}
+
+/* Binds what can be bound; `err` is empty if that is everything. */
+static void bind_all(const struct eng_graph *outermost, struct eng_graph *graph,
+                     struct error *err)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
-        if (!bind_node(graph, &graph->nodes[i], err))
-            return false;
+        struct error cause;
+
+        if (!bind_node(graph, &graph->nodes[i], &cause))
+            note_obstacle(outermost, graph, &graph->nodes[i], &cause, err);
     }
-    for (struct eng_graph *i = graph->inner; i; i = i->next_inner) {
-        if (!bind_all(i, err))
-            return false;
-    }
-    return true;
+    for (struct eng_graph *i = graph->inner; i; i = i->next_inner)
+        bind_all(outermost, i, err);
 }
 
 /* --- plan values --- */
@@ -354,8 +371,13 @@ static void mark_all(struct eng_graph *graph)
 
 bool eng_graph_bind(struct eng_graph *graph, struct error *err)
 {
-    if (!bind_all(graph, err))
+    struct error first = {0};
+
+    bind_all(graph, graph, &first);
+    if (first.code != ERR_NONE) {
+        *err = first;
         return false;
+    }
     find_keyable(graph);
     mark_all(graph);
     return true;

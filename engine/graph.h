@@ -103,6 +103,9 @@ struct eng_graph {
     /* Graphs inside or around may hold the same elements: never change them. */
     bool shares_constants;
 
+    eng_obstacle_fn obstacle; /* told of nodes that cannot be bound, or NULL */
+    void *obstacle_context;
+
     enum eng_precision precision; /* what products compute in */
     const char *producer;         /* "" = the file does not say */
     int64_t opset;                /* of the default domain; 0 = none */

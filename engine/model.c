@@ -122,6 +122,8 @@ static bool open_graph(struct eng_model *model, const char *path,
     if (!model->packs)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the model");
     model->team = options->team;
+    model->graph.obstacle = options->obstacle;
+    model->graph.obstacle_context = options->obstacle_context;
     if (!onnx_load(path, size_max, &model->graph, err) ||
         !passes_run(&model->graph, model->packs, options->passes_off, err))
         return false;
@@ -246,6 +248,15 @@ void eng_run_free(struct eng_run *run)
     runner_run_release(&run->run);
     eng_model_put(run->model);
     free(run);
+}
+
+size_t eng_run_bytes(const struct eng_run *run)
+{
+    size_t bytes = 0;
+
+    for (const struct runner_stage *s = &run->run.first; s; s = s->next)
+        bytes += s->memory_size;
+    return bytes;
 }
 
 static bool check_input(const struct eng_port *port,

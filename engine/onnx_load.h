@@ -14,7 +14,7 @@
 #include "graph.h"
 
 /*
- * Fills the zeroed `graph` from the file at `path`, of at most
+ * Fills the `graph`, zeroed but for `obstacle`, from the file at `path`, of at most
  * `file_size_max` bytes. On failure the caller still releases the graph.
  *   ERR_FILE_MISSING       cannot be opened, or is no regular file
  *   ERR_MODEL_INVALID      breaks ONNX's rules or a limit; names the thing

@@ -1,13 +1,15 @@
 /*
  * check: can the engine run a model, and does it give the expected numbers?
  *
- *   specserve check MODEL.onnx|DIR... [--json] [--rtol R] [--atol A]
+ *   specserve check MODEL.onnx|DIR... [--json] [--verbose] [--rtol R] [--atol A]
  *
  * A folder with model.onnx is one case: the model is loaded, and each
  * test_data_set_* beside it is run and compared (input_N.pb, output_N.pb;
  * zipmap_input_N.pb holds the matrix of a sequence(map) output). Other folders
  * are searched for cases. Statuses: pass, fail (numbers differ, or the run
  * fails), unsupported (the engine lacks something), invalid (broken model).
+ * An unsupported model is told with every node that is in its way; --verbose
+ * shows what a run of the first data set consists of.
  *
  * Floats: |got - want| <= A + R * |want|, R = 1e-3 and A = 1e-7. For whole
  * models (a meta.json lies beside them) |want| is the largest magnitude of the
@@ -37,11 +39,15 @@ static const char *const status_names[] = {"pass", "fail", "unsupported",
                                            "invalid"};
 
 struct check {
-    bool json;
+    bool json, verbose;
     double rtol, atol;
     enum eng_precision precision;
     size_t counts[STATUS_COUNT];
     struct buf cases; /* JSON objects, comma between them */
+    /* of the model at hand */
+    struct buf obstacles; /* JSON objects or lines of text */
+    struct buf steps;     /* lines of text */
+    size_t run_bytes;
 };
 
 /* --- comparing --- */
@@ -152,6 +158,7 @@ static bool compare(const struct eng_tensor *got, const struct eng_tensor *want,
 /* --- one data set --- */
 
 struct data_set {
+    struct check *check;
     const char *folder;
     struct eng_model *model;
     struct arena *arena;
@@ -204,6 +211,31 @@ static bool compare_output(const struct data_set *set, size_t i,
                 eng_model_output(set->model, i)->name, cause.msg);
 }
 
+static void put_shape(struct buf *out, const struct eng_tensor *tensor)
+{
+    buf_printf(out, " %s[", eng_dtype_name(tensor->dtype));
+    for (int i = 0; i < tensor->rank; i++)
+        buf_printf(out, i ? ",%lld" : "%lld", (long long)tensor->dims[i]);
+    buf_char(out, ']');
+}
+
+/* One line: implementation, operator, node, shapes of inputs and outputs. */
+static void note_step(void *context, const struct eng_step *step)
+{
+    struct buf *steps = context;
+
+    buf_printf(steps, "            %-24s %-24s %s", step->impl, step->op,
+               step->node);
+    for (size_t i = 0; i < step->input_count; i++) {
+        if (step->inputs[i])
+            put_shape(steps, step->inputs[i]);
+    }
+    buf_string(steps, " ->");
+    for (size_t i = 0; i < step->output_count; i++)
+        put_shape(steps, step->outputs[i]);
+    buf_char(steps, '\n');
+}
+
 static bool run_set(const struct data_set *set, struct error *err)
 {
     size_t inputs_count = eng_model_input_count(set->model);
@@ -218,21 +250,25 @@ static bool run_set(const struct data_set *set, struct error *err)
     if (!inputs || !outputs)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for a data set");
     run = eng_run_new(set->model, err);
+    if (run && set->check->verbose && !set->check->steps.size)
+        eng_run_watch(run, note_step, &set->check->steps);
     ok = run && read_inputs(set, inputs, err) &&
          eng_run_execute(run, inputs, outputs, NULL, err);
     for (size_t i = 0; ok && i < outputs_count; i++)
         ok = compare_output(set, i, &outputs[i], err);
+    if (run && eng_run_bytes(run) > set->check->run_bytes)
+        set->check->run_bytes = eng_run_bytes(run);
     eng_run_free(run);
     return ok;
 }
 
 /* All of test_data_set_0, _1, ... beside the model. */
-static bool run_sets(const struct check *check, const char *folder,
+static bool run_sets(struct check *check, const char *folder,
                      struct eng_model *model, size_t *count, struct error *err)
 {
     char meta[PATH_SIZE], path[PATH_SIZE];
     struct data_set set = {
-        path, model, NULL, {check->rtol, check->atol, false}};
+        check, path, model, NULL, {check->rtol, check->atol, false}};
 
     (void)snprintf(meta, sizeof meta, "%s/meta.json", folder);
     set.tolerance.to_largest = exists(meta);
@@ -255,6 +291,11 @@ static bool run_sets(const struct check *check, const char *folder,
 
 /* --- reporting --- */
 
+static const char *text_of(const struct buf *buf)
+{
+    return buf->data ? buf->data : "";
+}
+
 static void report(struct check *check, const char *path, enum status status,
                    const char *detail)
 {
@@ -263,8 +304,9 @@ static void report(struct check *check, const char *path, enum status status,
 
     check->counts[status]++;
     if (!check->json) {
-        printf("%-11s %s%s%s\n", status_names[status], path,
-               detail[0] ? ": " : "", detail);
+        printf("%-11s %s%s%s\n%s%s", status_names[status], path,
+               detail[0] ? ": " : "", detail, text_of(&check->obstacles),
+               text_of(&check->steps));
         return;
     }
     if (before)
@@ -274,7 +316,29 @@ static void report(struct check *check, const char *path, enum status status,
     buf_printf(&check->cases,
                ",\"status\":\"%s\",\"detail\":", status_names[status]);
     json_put_text(&check->cases, detail);
+    if (check->obstacles.size)
+        buf_printf(&check->cases, ",\"obstacles\":[%s]",
+                   text_of(&check->obstacles));
     buf_char(&check->cases, '}');
+}
+
+/* A node that is in the way: the line that is printed, or its JSON. */
+static void note_obstacle(void *context, const struct eng_obstacle *obstacle)
+{
+    struct check *check = context;
+    struct buf *list = &check->obstacles;
+
+    if (!check->json) {
+        buf_printf(list, "            %s\n", obstacle->reason);
+        return;
+    }
+    buf_string(list, list->size ? ",{\"node\":" : "{\"node\":");
+    json_put_text(list, obstacle->node);
+    buf_string(list, ",\"op\":");
+    json_put_text(list, obstacle->op);
+    buf_string(list, ",\"reason\":");
+    json_put_text(list, obstacle->reason);
+    buf_char(list, '}');
 }
 
 static enum status status_of(const struct error *err)
@@ -291,13 +355,19 @@ static enum status status_of(const struct error *err)
 static void check_model(struct check *check, const char *folder,
                         const char *path)
 {
+    const struct eng_options options = {.precision = check->precision,
+                                        .obstacle = note_obstacle,
+                                        .obstacle_context = check};
+    struct eng_model *model;
     struct error err;
-    const struct eng_options options = {.precision = check->precision};
-    struct eng_model *model = eng_model_open(path, &options, &err);
     char detail[sizeof err.msg + 64];
     struct eng_stats stats;
     size_t sets;
 
+    buf_clear(&check->obstacles);
+    buf_clear(&check->steps);
+    check->run_bytes = 0;
+    model = eng_model_open(path, &options, &err);
     if (!model) {
         report(check, path, status_of(&err), err.msg);
         return;
@@ -305,9 +375,10 @@ static void check_model(struct check *check, const char *folder,
     eng_model_stats(model, &stats);
     if (run_sets(check, folder, model, &sets, &err)) {
         (void)snprintf(detail, sizeof detail,
-                       "%zu nodes, %zu operators, %zu weight bytes, %zu data "
-                       "sets",
-                       stats.nodes, stats.operators, stats.weight_bytes, sets);
+                       "%zu nodes, %zu operators, %zu weight bytes, %zu bytes "
+                       "a run, %zu data sets",
+                       stats.nodes, stats.operators, stats.weight_bytes,
+                       check->run_bytes, sets);
         report(check, path, PASS, detail);
     } else {
         (void)snprintf(detail, sizeof detail, "data set %zu: %s", sets,
@@ -373,12 +444,13 @@ static void check_path(struct check *check, const char *path)
 }
 
 static const char usage[] =
-    "usage: specserve check MODEL.onnx|DIR... [--json] [--rtol R] [--atol A]\n"
-    "                       [--precision P]\n"
+    "usage: specserve check MODEL.onnx|DIR... [--json] [--verbose] [--rtol R]\n"
+    "                       [--atol A] [--precision P]\n"
     "\n"
     "Loads models and runs the test_data_set_* folders beside them.\n"
     "\n"
     "  --json    one JSON object instead of a line per model\n"
+    "  --verbose the steps of a run: implementation, operator, node, shapes\n"
     "  --rtol R  relative difference that is allowed (0.001)\n"
     "  --atol A  absolute difference that is allowed (1e-7)\n"
     "  --precision P  fp32, int8 or bf16: what products compute in (fp32)\n"
@@ -401,10 +473,10 @@ static bool take_option(struct check *check, int argc, char **argv, int *i)
 {
     const char *option = argv[*i], *value;
 
-    if (strcmp(option, "--json") == 0) {
-        check->json = true;
-        return true;
-    }
+    if (strcmp(option, "--json") == 0)
+        return check->json = true;
+    if (strcmp(option, "--verbose") == 0)
+        return check->verbose = true;
     value = *i + 1 < argc ? argv[++*i] : NULL;
     if (strcmp(option, "--rtol") == 0)
         return parse_double(value, &check->rtol);
@@ -433,9 +505,8 @@ static void print_totals(const struct check *check)
     if (check->json)
         printf("{\"cases\":[%s],\"pass\":%zu,\"fail\":%zu,\"unsupported\":%zu,"
                "\"invalid\":%zu}\n",
-               check->cases.data ? check->cases.data : "", check->counts[PASS],
-               check->counts[FAIL], check->counts[UNSUPPORTED],
-               check->counts[INVALID]);
+               text_of(&check->cases), check->counts[PASS], check->counts[FAIL],
+               check->counts[UNSUPPORTED], check->counts[INVALID]);
     else
         printf("%zu pass, %zu fail, %zu unsupported, %zu invalid\n",
                check->counts[PASS], check->counts[FAIL],
@@ -464,6 +535,8 @@ int command_check(int argc, char **argv)
     if (bad + check.counts[PASS] == 0)
         (void)fputs("check: no model.onnx found\n", stderr);
     buf_release(&check.cases);
+    buf_release(&check.obstacles);
+    buf_release(&check.steps);
     if (bad + check.counts[PASS] == 0)
         return EXIT_USAGE;
     return bad ? EXIT_WRONG : EXIT_OK;
