@@ -11,5 +11,5 @@ add_executable(bench_steady bench/bench_steady.c)
 target_link_libraries(bench_steady PRIVATE engine)
 if(SANITIZE STREQUAL "")
   script_test(unit.engine_steady bench_steady
-    ${PROJECT_SOURCE_DIR}/models/solubility/model.onnx 200 3000 40)
+    ${PROJECT_SOURCE_DIR}/models/solubility/model.onnx 200 6000 40)
 endif()

@@ -9,7 +9,7 @@
  *           length 8 to 256): p99 / p50 of equal shapes, the median and the
  *           worst of the shapes; wanted: 1.3
  *   runs    RUNS runs, a new shape each (1 x 8 to 8 x 40): bytes in use
- *           and resident memory between a tenth of them and the end
+ *           and resident memory between half of them and the end
  *   cycles  CYCLES times load, run, unload: growth per cycle of both, a line
  *           fitted behind the first tenth; wanted: at most 1 KB
  *
@@ -181,7 +181,7 @@ static bool many_runs(struct steady *steady, size_t runs, bool *flat)
                               LENGTH_MIN + (int64_t)(i % LENGTHS)};
 
         ok = run_shape(steady, shape);
-        if (i == runs / 10)
+        if (i == runs / 2)
             first = usage_now();
     }
     last = usage_now();
