@@ -56,18 +56,38 @@ size_t KERNEL_NAME(gemm_f32_packed_size)(int64_t k, int64_t n)
     return (size_t)k * (size_t)((n + VF - 1) / VF * VF) * sizeof(float);
 }
 
+/* Columns of it that are not padding. */
+static int64_t panel_columns(int64_t n, int64_t col)
+{
+    return n - col < PANEL ? n - col : PANEL;
+}
+
 void KERNEL_NAME(gemm_f32_pack)(const struct gemm_f32_weights *w, float *packed)
 {
     for (int64_t col = 0; col < w->n; col += PANEL) {
         int64_t width = panel_width(w->n, col);
-        int64_t real = w->n - col < width ? w->n - col : width;
+        int64_t columns = panel_columns(w->n, col);
         const float *from = w->w + col * w->col;
 
         for (int64_t i = 0; i < w->k; i++, from += w->row, packed += width) {
-            for (int64_t j = 0; j < real; j++)
+            for (int64_t j = 0; j < columns; j++)
                 packed[j] = w->alpha * from[j * w->col];
-            for (int64_t j = real; j < width; j++)
+            for (int64_t j = columns; j < width; j++)
                 packed[j] = 0;
+        }
+    }
+}
+
+void KERNEL_NAME(gemm_f32_unpack)(const float *packed,
+                                  const struct gemm_f32_weights *w, float *to)
+{
+    for (int64_t col = 0; col < w->n; col += PANEL) {
+        int64_t width = panel_width(w->n, col);
+        int64_t columns = panel_columns(w->n, col);
+
+        for (int64_t i = 0; i < w->k; i++, packed += width) {
+            for (int64_t j = 0; j < columns; j++)
+                to[i * w->row + (col + j) * w->col] = packed[j];
         }
     }
 }

@@ -11,6 +11,8 @@
  *       bytes of the packed form
  *   gemm_f32_pack(w, packed)
  *       fills it
+ *   gemm_f32_unpack(packed, w, to)
+ *       makes the weights again, bit by bit if w->alpha was 1; w->w is not read
  *   gemm_f32(g, part)
  *       rows row to row_end and columns col to col_end of C; `col` is a
  *       multiple of the panel, `col_end` too or n. C may not share memory with

@@ -81,3 +81,21 @@ void op_fused_run(const struct op_fused *fused, float *y, int64_t count)
     for (int64_t i = 0; fused->kind != OP_FUSED_NONE && i < count; i++)
         y[i] = activate(fused, y[i]);
 }
+
+struct act op_fused_act(const struct op_fused *fused)
+{
+    static const enum act_kind kinds[] = {
+        [OP_FUSED_NONE] = ACT_NONE,
+        [OP_FUSED_RELU] = ACT_RELU,
+        [OP_FUSED_TANH] = ACT_TANH,
+        [OP_FUSED_SIGMOID] = ACT_SIGMOID,
+        [OP_FUSED_LEAKY_RELU] = ACT_LEAKY_RELU,
+        [OP_FUSED_CLIP] = ACT_CLIP,
+        [OP_FUSED_HARD_SIGMOID] = ACT_HARD_SIGMOID,
+        [OP_FUSED_HARD_SWISH] = ACT_HARD_SWISH,
+        [OP_FUSED_SWISH] = ACT_SILU};
+    bool scales = fused->kind != OP_FUSED_SWISH;
+
+    return (struct act){kinds[fused->kind], scales ? fused->alpha : 1,
+                        fused->beta};
+}

@@ -6,6 +6,7 @@
 #ifndef ENGINE_OPS_FUSED_H
 #define ENGINE_OPS_FUSED_H
 
+#include "kernel/act.h"
 #include "op.h"
 
 enum op_fused_kind {
@@ -36,5 +37,8 @@ bool op_fused_read(const struct op_node *op, struct op_fused *fused,
 
 /* y = activation(y), in place. */
 void op_fused_run(const struct op_fused *fused, float *y, int64_t count);
+
+/* The same for a kernel. */
+struct act op_fused_act(const struct op_fused *fused);
 
 #endif

@@ -7,7 +7,7 @@
  *   errors  what matmul.c says; ERR_MODEL_UNSUPPORTED: transBatchA, transBatchB
  *   source  ONNX Runtime, ContribOperators; a vector is never transposed
  */
-#include "gemm.h"
+#include "fgemm.h"
 
 struct fused_matmul {
     struct op_matmul matmul;
@@ -65,6 +65,8 @@ static bool fused_matmul_infer(struct op_node *op, struct error *err)
         return false;
     op->out[0]->dtype = op->in[0]->dtype;
     product = &state->matmul.product;
+    if (!trans_a)
+        op_matmul_join(&state->matmul);
     if (trans_a) {
         product->a_row = 1;
         product->a_col = product->m;
@@ -102,3 +104,45 @@ const struct op_impl op_fused_matmul = {.name = "fused_matmul",
                                         .out_max = 1,
                                         .infer = fused_matmul_infer,
                                         .run = fused_matmul_run};
+
+/* --- b is a constant matrix of float --- */
+
+static bool packed_accepts(const struct op_node *op)
+{
+    const struct fused_matmul *state = op->state;
+
+    return op_matmul_is_one(&state->matmul) &&
+           op_fgemm_fits(op, 1, &state->matmul.product);
+}
+
+static bool packed_prepare(struct op_node *op, struct error *err)
+{
+    const struct fused_matmul *state = op->state;
+    struct op_fgemm *fgemm = op_alloc(op, sizeof *fgemm, err);
+
+    op->state = fgemm;
+    return fgemm && op_fgemm_prepare(op, 1, &state->matmul.product,
+                                     state->alpha, fgemm, err);
+}
+
+static bool packed_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    const struct op_fgemm_data data = {.x = op_in(op, frame, 0),
+                                       .y = op_out(op, frame, 0)};
+
+    (void)err;
+    op_fgemm_run(op, frame->seat, op->state, &data, 1);
+    return true;
+}
+
+const struct op_impl op_fused_matmul_packed = {.name = "fused_matmul.packed",
+                                               .in_min = 2,
+                                               .in_max = 2,
+                                               .out_min = 1,
+                                               .out_max = 1,
+                                               .flags = OP_PACKED,
+                                               .infer = fused_matmul_infer,
+                                               .accepts = packed_accepts,
+                                               .prepare = packed_prepare,
+                                               .run = packed_run};

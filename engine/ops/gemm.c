@@ -11,9 +11,10 @@
  *           activation, activation_alpha, activation_beta: fused.h (FusedGemm)
  *   errors  ERR_MODEL_INVALID: rank not 2, k differs, c does not broadcast
  *   source  ONNX operator list, Gemm-13
- *   check   float through oneDNN or own rows (product.c): 1e-5 relative
+ *   check   float with a constant b through fgemm.h, otherwise oneDNN or own
+ *           rows (product.c): 1e-5 relative
  */
-#include "gemm.h"
+#include "fgemm.h"
 
 #include <string.h>
 
@@ -175,3 +176,75 @@ const struct op_impl op_gemm = {.name = "gemm",
                                 .infer = op_gemm_infer,
                                 .prepare = gemm_prepare,
                                 .run = gemm_run};
+
+/* --- b is a constant matrix of float, c one row or all of y --- */
+
+struct packed_gemm {
+    struct op_fgemm fgemm;
+    bool bias, residual; /* what c is */
+};
+
+static bool c_is_row(const struct op_node *op)
+{
+    const struct eng_tensor *c = op->in[2];
+
+    return eng_tensor_count(c) == op->out[0]->dims[1] &&
+           (c->rank == 1 || (c->rank == 2 && c->dims[0] == 1));
+}
+
+static bool packed_accepts(const struct op_node *op)
+{
+    const struct gemm_state *state = op->state;
+
+    if (!op_fgemm_fits(op, 1, &state->product))
+        return false;
+    if (!op_has(op, 2) || state->beta == 0)
+        return true;
+    /* What follows the activation could not come before it. */
+    return state->beta == 1 &&
+           (c_is_row(op) || (op_fused_act(&state->fused).kind == ACT_NONE &&
+                             eng_shape_equal(op->in[2], op->out[0])));
+}
+
+static bool packed_prepare(struct op_node *op, struct error *err)
+{
+    const struct gemm_state *state = op->state;
+    struct packed_gemm *packed = op_alloc(op, sizeof *packed, err);
+    bool adds = op_has(op, 2) && state->beta != 0;
+
+    op->state = packed;
+    if (!packed || !op_fgemm_prepare(op, 1, &state->product, state->alpha,
+                                     &packed->fgemm, err))
+        return false;
+    packed->bias = adds && c_is_row(op);
+    packed->residual = adds && !packed->bias;
+    packed->fgemm.act = op_fused_act(&state->fused);
+    return true;
+}
+
+static bool packed_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    const struct packed_gemm *packed = op->state;
+    struct op_fgemm_data data = {.x = op_in(op, frame, 0),
+                                 .y = op_out(op, frame, 0)};
+
+    (void)err;
+    if (packed->bias)
+        data.bias = op_in(op, frame, 2);
+    if (packed->residual)
+        data.residual = op_in(op, frame, 2);
+    op_fgemm_run(op, frame->seat, &packed->fgemm, &data, 1);
+    return true;
+}
+
+const struct op_impl op_gemm_packed = {.name = "gemm.packed",
+                                       .in_min = 2,
+                                       .in_max = 3,
+                                       .out_min = 1,
+                                       .out_max = 1,
+                                       .flags = OP_WIDEN | OP_PACKED,
+                                       .infer = op_gemm_infer,
+                                       .accepts = packed_accepts,
+                                       .prepare = packed_prepare,
+                                       .run = packed_run};

@@ -43,6 +43,15 @@ bool op_matmul_shape(const struct eng_tensor *left,
 bool op_matmul_infer(struct op_node *op, struct error *err);
 bool op_gemm_infer(struct op_node *op, struct error *err);
 
+/* One b for all of a: makes a's matrices one tall matrix, where they are. */
+void op_matmul_join(struct op_matmul *matmul);
+
+/* It is a single product. */
+static inline bool op_matmul_is_one(const struct op_matmul *matmul)
+{
+    return matmul->batch.rank == 0 && matmul->batch.inner == 1;
+}
+
 /* All products, of elements that op_product_run() takes. */
 void op_matmul_products(const struct op_matmul *matmul, enum eng_dtype dtype,
                         const void *a, const void *b, void *y);

@@ -8,9 +8,10 @@
  *   errors  ERR_MODEL_INVALID: a scalar, k differs, leading dimensions do not
  *           broadcast, types differ
  *   source  ONNX operator list, MatMul-13
- *   check   float through oneDNN or own rows (product.c): 1e-5 relative
+ *   check   float with a constant b through fgemm.h, otherwise oneDNN or own
+ *           rows (product.c): 1e-5 relative
  */
-#include "gemm.h"
+#include "fgemm.h"
 
 /* a or b as a stack of matrices. */
 static void as_matrices(const struct eng_tensor *tensor, bool is_left,
@@ -68,16 +69,15 @@ static void make_batch(struct op_matmul *state, const struct eng_tensor *a,
     op_walk_make(&state->batch, full->rank - 2, full->dims, 3, steps);
 }
 
-/* One b for all of a: a's matrices are one tall matrix. */
-static void join_rows(struct op_matmul *state)
+void op_matmul_join(struct op_matmul *matmul)
 {
-    const struct op_walk *batch = &state->batch;
+    const struct op_walk *batch = &matmul->batch;
 
     if (batch->rank || batch->inner == 1 || batch->inner_step[1] != 0 ||
-        batch->inner_step[0] != state->product.m * state->product.k)
+        batch->inner_step[0] != matmul->product.m * matmul->product.k)
         return;
-    state->product.m *= batch->inner;
-    state->batch.inner = 1;
+    matmul->product.m *= batch->inner;
+    matmul->batch.inner = 1;
 }
 
 bool op_matmul_shape(const struct eng_tensor *left,
@@ -121,7 +121,7 @@ bool op_matmul_infer(struct op_node *op, struct error *err)
         !op_matmul_shape(op->in[0], op->in[1], state, op->out[0], err))
         return false;
     op->out[0]->dtype = op->in[0]->dtype;
-    join_rows(state);
+    op_matmul_join(state);
     return true;
 }
 
@@ -163,3 +163,43 @@ const struct op_impl op_matmul = {.name = "matmul",
                                   .flags = OP_WIDEN,
                                   .infer = op_matmul_infer,
                                   .run = matmul_run};
+
+/* --- b is a constant matrix of float --- */
+
+static bool packed_accepts(const struct op_node *op)
+{
+    const struct op_matmul *state = op->state;
+
+    return op_matmul_is_one(state) && op_fgemm_fits(op, 1, &state->product);
+}
+
+static bool packed_prepare(struct op_node *op, struct error *err)
+{
+    const struct op_matmul *state = op->state;
+    struct op_fgemm *fgemm = op_alloc(op, sizeof *fgemm, err);
+
+    op->state = fgemm;
+    return fgemm && op_fgemm_prepare(op, 1, &state->product, 1, fgemm, err);
+}
+
+static bool packed_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    const struct op_fgemm_data data = {.x = op_in(op, frame, 0),
+                                       .y = op_out(op, frame, 0)};
+
+    (void)err;
+    op_fgemm_run(op, frame->seat, op->state, &data, 1);
+    return true;
+}
+
+const struct op_impl op_matmul_packed = {.name = "matmul.packed",
+                                         .in_min = 2,
+                                         .in_max = 2,
+                                         .out_min = 1,
+                                         .out_max = 1,
+                                         .flags = OP_WIDEN | OP_PACKED,
+                                         .infer = op_matmul_infer,
+                                         .accepts = packed_accepts,
+                                         .prepare = packed_prepare,
+                                         .run = packed_run};

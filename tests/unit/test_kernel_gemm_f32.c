@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/gemm_f32.h"
 
@@ -248,6 +249,28 @@ static void test_activations(void **state)
     }
 }
 
+static void test_unpacking_gives_the_same_bits(void **state)
+{
+    static float back[K_MAX * N_MAX];
+    const struct kernels *k;
+
+    (void)state;
+    fill_all();
+    for (size_t i = 0; (k = kernels_each(i)); i++) {
+        for (int64_t n = 1; n <= N_MAX; n += 7) {
+            const struct gemm_f32_weights w = {
+                buffers.w, 33, n, n % 2 ? n : 1, n % 2 ? 1 : 33, 1};
+            float *packed = pack(k, &w);
+
+            memset(back, 0, sizeof back);
+            k->gemm_f32_unpack(packed, &w, back);
+            assert_memory_equal(back, buffers.w,
+                                (size_t)(33 * n) * sizeof back[0]);
+            free(packed);
+        }
+    }
+}
+
 static void test_nan_stays(void **state)
 {
     const struct kernels *k;
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_every_number_of_rows),
         cmocka_unit_test(test_blocks_of_rows_and_of_k),
         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_unpacking_gives_the_same_bits),
         cmocka_unit_test(test_nan_stays),
     };
 
