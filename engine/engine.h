@@ -181,7 +181,7 @@ const struct eng_port *eng_model_input(const struct eng_model *model, size_t i);
 const struct eng_port *eng_model_output(const struct eng_model *model,
                                         size_t i);
 
-/* What the model is made of, for `specserve check` and /info. */
+/* What the model's file is made of, for `specserve check` and /info. */
 struct eng_stats {
     size_t nodes, operators, initializers;
     size_t weight_bytes;

@@ -21,7 +21,8 @@ struct eng_model {
     struct eng_graph graph;
     struct op_packs *packs;
     struct runner *runner;
-    struct eng_team *team; /* NULL = none */
+    struct eng_team *team;   /* NULL = none */
+    size_t nodes, operators; /* of the file, before the passes */
     struct precision precision;
 };
 
@@ -108,6 +109,25 @@ static bool check_runs(struct eng_model *model, struct error *err)
     return ok;
 }
 
+static bool uses_row(const struct eng_graph *graph, const struct op_row *row)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        if (graph->nodes[i].rows == row)
+            return true;
+    }
+    return false;
+}
+
+/* Kinds of operators in the graph. */
+static size_t count_operators(const struct eng_graph *graph)
+{
+    size_t kinds = 0;
+
+    for (size_t i = 0; i < op_row_count(); i++)
+        kinds += uses_row(graph, op_row_at(i));
+    return kinds;
+}
+
 static bool open_graph(struct eng_model *model, const char *path,
                        const struct eng_options *options, struct error *err)
 {
@@ -124,8 +144,12 @@ static bool open_graph(struct eng_model *model, const char *path,
     model->team = options->team;
     model->graph.obstacle = options->obstacle;
     model->graph.obstacle_context = options->obstacle_context;
-    if (!onnx_load(path, size_max, &model->graph, err) ||
-        !passes_run(&model->graph, model->packs, options->passes_off, err))
+    if (!onnx_load(path, size_max, &model->graph, err))
+        return false;
+    model->nodes = model->graph.node_count;
+    model->operators = count_operators(&model->graph);
+    precision_ask(&model->graph, options->precision);
+    if (!passes_run(&model->graph, model->packs, options->passes_off, err))
         return false;
     model->precision = precision_choose(&model->graph, options->precision);
     source.packs = model->packs;
@@ -190,31 +214,12 @@ const struct eng_port *eng_model_output(const struct eng_model *model, size_t i)
     return &model->graph.output_ports[i];
 }
 
-static bool uses_row(const struct eng_graph *graph, const struct op_row *row)
-{
-    for (size_t i = 0; i < graph->node_count; i++) {
-        if (graph->nodes[i].rows == row)
-            return true;
-    }
-    return false;
-}
-
-/* Kinds of operators in the graph. */
-static size_t count_operators(const struct eng_graph *graph)
-{
-    size_t kinds = 0;
-
-    for (size_t i = 0; i < op_row_count(); i++)
-        kinds += uses_row(graph, op_row_at(i));
-    return kinds;
-}
-
 void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
 {
     const struct eng_graph *graph = &model->graph;
 
-    *stats = (struct eng_stats){.nodes = graph->node_count,
-                                .operators = count_operators(graph),
+    *stats = (struct eng_stats){.nodes = model->nodes,
+                                .operators = model->operators,
                                 .initializers = graph->initializer_count,
                                 .weight_bytes = graph->weight_bytes,
                                 .isa = kernels()->isa,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ops/qgemm.h"
+#include "passes/rewrite.h"
 
 static const char *const names[] = {[ENG_PRECISION_FP32] = "fp32",
                                     [ENG_PRECISION_INT8] = "int8",
@@ -27,10 +28,13 @@ bool eng_precision_by_name(const char *name, enum eng_precision *precision)
     return false;
 }
 
+/* Linear is what passes make of the others. */
 static bool is_product(const struct eng_node *node)
 {
-    return node->domain[0] == '\0' &&
-           (strcmp(node->op, "MatMul") == 0 || strcmp(node->op, "Gemm") == 0);
+    if (node->domain[0])
+        return strcmp(node->domain, REWRITE_DOMAIN) == 0 &&
+               strcmp(node->op, "Linear") == 0;
+    return strcmp(node->op, "MatMul") == 0 || strcmp(node->op, "Gemm") == 0;
 }
 
 /* Of the graph and those inside it. */
@@ -50,6 +54,13 @@ static void set_precision(struct eng_graph *graph, enum eng_precision precision)
     graph->precision = precision;
     for (struct eng_graph *i = graph->inner; i; i = i->next_inner)
         set_precision(i, precision);
+}
+
+void precision_ask(struct eng_graph *graph, enum eng_precision asked)
+{
+    graph->asked = asked;
+    for (struct eng_graph *i = graph->inner; i; i = i->next_inner)
+        precision_ask(i, asked);
 }
 
 struct precision precision_choose(struct eng_graph *graph,

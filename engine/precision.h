@@ -2,7 +2,8 @@
  * Precision: what a graph's products compute in, decided once at load.
  *
  * An operator looks at graph->precision when it is asked whether it accepts a
- * node; passes and folding come before and see ENG_PRECISION_FP32.
+ * node; passes and folding come before and see ENG_PRECISION_FP32. A pass that
+ * would take nodes away from the precision asked for looks at graph->asked.
  *
  * Threads: at load only.
  */
@@ -17,7 +18,11 @@ struct precision {
     size_t int8_products, products;
 };
 
-/* Sets graph->precision, of inner graphs too, as far as this machine and the graph allow `asked`. */
+/* Sets graph->asked, of inner graphs too. */
+void precision_ask(struct eng_graph *graph, enum eng_precision asked);
+
+/* Sets graph->precision, of inner graphs too, as far as this machine and the
+ * graph allow `asked`. */
 struct precision precision_choose(struct eng_graph *graph,
                                   enum eng_precision asked);
 

@@ -263,6 +263,85 @@ def bypass_nothing():
     m.save(m.Neg(m.Identity(same)), m.Identity(same),
            m.Cast(m.Cast(same, to=11), to=1))
 
+# --- products -----------------------------------------------------------------
+
+def fuse_linear_layers():
+    """Every part of it: number, bias, activation, residual."""
+    m = Model("fuse_linear_layers", 20)
+    x = m.input("x", ["b", "s", 8])
+    y = m.Relu(m.Add(m.MatMul(x, m.weight(8, 12)), m.weight(12)))
+    y = m.Add(m.weight(8), m.Mul(m.MatMul(y, m.weight(12, 8)), m.number(0.25)))
+    y = m.Add(x, m.Gelu(y, approximate="tanh"))
+    z = m.Add(m.Div(m.MatMul(y, m.weight(8, 8)), m.number(3)), y)
+    m.save(m.Gelu(z), m.Add(m.Add(m.MatMul(z, m.weight(8, 4)), m.weight(1, 4)),
+                            m.input("r", [4])))
+
+
+def fuse_linear_gemm():
+    m = Model("fuse_linear_gemm", 13)
+    x = m.input("x", ["b", 8])
+    y = m.Sigmoid(m.Gemm(x, m.weight(6, 8), m.weight(6), transB=1, alpha=0.5))
+    r = m.input("r", [6])
+    m.save(m.Tanh(m.Gemm(y, m.weight(6, 6))), m.Gemm(y, m.weight(6, 6), r),
+           m.Gemm(y, m.weight(6, 6), m.weight(6), beta=0.5),
+           m.Gemm(x, m.weight(2, 8), transA=1),
+           m.Gemm(y, m.weight(6, 6), m.weight(1, 6)))
+
+
+def fuse_linear_activations():
+    m = Model("fuse_linear_activations", 14)
+    x = m.input("x", ["b", 8])
+    y = lambda: m.MatMul(x, m.weight(8, 8))
+    m.save(m.LeakyRelu(y()), m.LeakyRelu(y(), alpha=0.25), m.HardSigmoid(y()),
+           m.HardSwish(y()), m.Clip(y(), m.number(-0.5), m.number(2)),
+           m.Clip(y(), "", m.number(0.5)), m.Clip(y(), m.input("low", [])),
+           m.Elu(y()))
+
+
+def fuse_linear_gelus():
+    m = Model("fuse_linear_gelus", 14)
+    x = m.input("x", ["b", 8])
+    y = lambda: m.MatMul(x, m.weight(8, 8))
+    ms = "com.microsoft"
+    m.save(m.BiasGelu(y(), m.weight(8), domain=ms),
+           m.FastGelu(y(), m.weight(8), domain=ms), m.FastGelu(y(), domain=ms),
+           m.QuickGelu(y(), domain=ms), m.Gelu(y(), domain=ms),
+           m.BiasGelu(m.Add(y(), m.weight(8)), m.weight(8), domain=ms))
+
+
+def fuse_linear_stays():
+    """Two readers, two run values, a stack of matrices, a vector, integers."""
+    m = Model("fuse_linear_stays", 13)
+    x = m.input("x", ["b", "s", 8])
+    y = m.MatMul(x, m.weight(8, 8))
+    z = m.MatMul(x, m.weight(8, 8))
+    i = m.Cast(x, to=6)
+    i = m.MatMul(i, m.const(np.ones((8, 4), np.int32)))
+    m.save(m.Relu(y), m.Tanh(y), z, m.Relu(z),
+           m.Add(m.MatMul(y, m.Transpose(z, perm=[0, 2, 1])), m.weight(5)),
+           m.Add(m.MatMul(x, m.weight(2, 8, 3)), m.weight(3)),
+           m.Add(m.MatMul(x, m.weight(8)), m.weight(1)), m.Cast(i, to=1))
+
+
+def fuse_linear_numbers_stay():
+    """A number behind the bias; one that gives the product more axes."""
+    m = Model("fuse_linear_numbers_stay", 13)
+    x = m.input("x", ["b", "s", 8])
+    m.save(m.Mul(m.Add(m.MatMul(x, m.weight(8, 8)), m.weight(8)), m.number(2)),
+           m.Mul(m.MatMul(x, m.weight(8, 8)), m.weight(1, 1, 1, 1)),
+           m.Div(m.number(2), m.MatMul(x, m.weight(8, 8))))
+
+
+def fuse_linear_residuals():
+    """Residuals that broadcast, both ways, and the sum of two products."""
+    m = Model("fuse_linear_residuals", 13)
+    x = m.input("x", [4, 8])
+    y = lambda: m.MatMul(x, m.weight(8, 6))
+    m.save(m.Add(y(), m.input("column", [4, 1])),
+           m.Add(m.input("more", [3, 4, 6]), m.Relu(y())), m.Add(y(), y()),
+           m.Add(m.Add(y(), m.weight(4, 6)), m.weight(6)))
+
+
 
 if __name__ == "__main__":
     for name, make in list(globals().items()):

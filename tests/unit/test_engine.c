@@ -253,27 +253,6 @@ static void test_map_output_carries_its_keys(void **state)
     eng_model_put(model);
 }
 
-static void test_passes_off_give_the_same_numbers(void **state)
-{
-    struct eng_options off = {.passes_off = ~0U};
-    struct error err;
-    struct eng_model *with = open_model(MODELS "torch_mlp/model.onnx");
-    struct eng_model *without =
-        eng_model_open(MODELS "torch_mlp/model.onnx", &off, &err);
-    struct eng_run *a = eng_run_new(with, &err);
-    struct eng_run *b = eng_run_new(without, &err);
-    float left[ROWS_MAX * CLASSES], right[ROWS_MAX * CLASSES];
-
-    (void)state;
-    assert_true(run_mlp(a, ROWS_MAX, 3, left, &err));
-    assert_true(run_mlp(b, ROWS_MAX, 3, right, &err));
-    assert_memory_equal(left, right, sizeof left);
-    eng_run_free(a);
-    eng_run_free(b);
-    eng_model_put(with);
-    eng_model_put(without);
-}
-
 static void test_run_memory_has_a_limit(void **state)
 {
     struct eng_options small = {.run_memory_max = 1024};
@@ -563,7 +542,6 @@ int main(void)
         cmocka_unit_test(test_plans_are_bounded_and_come_back_right),
         cmocka_unit_test(test_index_outside_is_an_error_of_the_run),
         cmocka_unit_test(test_map_output_carries_its_keys),
-        cmocka_unit_test(test_passes_off_give_the_same_numbers),
         cmocka_unit_test(test_run_memory_has_a_limit),
         cmocka_unit_test(test_watched_run_tells_every_step_in_order),
         cmocka_unit_test(test_loop_gives_up_at_the_deadline),

@@ -7,13 +7,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "graph_text.h"
 #include "onednn/conv.h"
 #include "onnx_load.h"
 #include "passes/passes.h"
 
-#define CASES "tests/passes/"
+#define CASES  "tests/passes/"
+#define MODELS "tests/data/models/"
 
 enum { PATH_SIZE = 512, INPUTS_MAX = 8, ALL_OFF = -1 };
 
@@ -94,6 +96,21 @@ struct answer {
     struct eng_tensor out[INPUTS_MAX];
 };
 
+/* Inputs are in `folder` or in the test_data_set_0 in it. */
+static void read_input(const char *folder, size_t i, struct arena *arena,
+                       struct eng_tensor *in)
+{
+    char path[PATH_SIZE];
+    struct error err;
+
+    (void)snprintf(path, sizeof path, "%s/input_%zu.pb", folder, i);
+    if (access(path, R_OK) != 0)
+        (void)snprintf(path, sizeof path, "%s/test_data_set_0/input_%zu.pb",
+                       folder, i);
+    if (!eng_tensor_read(path, arena, in, &err))
+        load_failed(path, &err);
+}
+
 static void run_model(const char *folder, unsigned off, struct arena *arena,
                       struct answer *answer)
 {
@@ -106,11 +123,10 @@ static void run_model(const char *folder, unsigned off, struct arena *arena,
     answer->model = eng_model_open(path, &options, &err);
     if (!answer->model)
         load_failed(path, &err);
-    for (size_t i = 0; i < eng_model_input_count(answer->model); i++) {
-        (void)snprintf(path, sizeof path, "%s/input_%zu.pb", folder, i);
-        if (!eng_tensor_read(path, arena, &in[i], &err))
-            load_failed(path, &err);
-    }
+    assert_true(eng_model_input_count(answer->model) <= INPUTS_MAX &&
+                eng_model_output_count(answer->model) <= INPUTS_MAX);
+    for (size_t i = 0; i < eng_model_input_count(answer->model); i++)
+        read_input(folder, i, arena, &in[i]);
     answer->run = eng_run_new(answer->model, &err);
     assert_non_null(answer->run);
     if (!eng_run_execute(answer->run, in, answer->out, NULL, &err))
@@ -131,6 +147,16 @@ static void compare_tensors(const char *folder, const struct eng_tensor *a,
 
     assert_int_equal(a->dtype, b->dtype);
     assert_int_equal(eng_tensor_size(a), eng_tensor_size(b));
+    for (int64_t i = 0; a->dtype == ENG_STRING && i < eng_tensor_count(a);
+         i++) {
+        const struct eng_string *x = (struct eng_string *)a->data + i;
+        const struct eng_string *y = (struct eng_string *)b->data + i;
+
+        assert_int_equal(x->size, y->size);
+        assert_memory_equal(x->text, y->text, x->size);
+    }
+    if (a->dtype == ENG_STRING)
+        return;
     if (a->dtype != ENG_F32) {
         assert_memory_equal(a->data, b->data, eng_tensor_size(a));
         return;
@@ -161,6 +187,34 @@ static void check_answers(const char *folder, unsigned off)
     arena_release(&arena);
 }
 
+/* With all passes, and with each of them off in turn. */
+static void check_all_answers(const char *folder)
+{
+    check_answers(folder, 0);
+    for (unsigned i = 0; i < PASS_COUNT; i++)
+        check_answers(folder, 1U << i);
+}
+
+static void test_models_answer_the_same_without_any_pass(void **state)
+{
+    DIR *dir = opendir(MODELS);
+    int models = 0;
+
+    (void)state;
+    assert_non_null(dir);
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        char folder[PATH_SIZE / 2];
+
+        if (strchr(entry->d_name, '.'))
+            continue;
+        (void)snprintf(folder, sizeof folder, MODELS "%.200s", entry->d_name);
+        check_all_answers(folder);
+        models++;
+    }
+    (void)closedir(dir);
+    assert_true(models >= 5);
+}
+
 /* The texts of `blocked` show blocks of 16 channels. */
 static bool text_holds_here(const char *name)
 {
@@ -185,9 +239,7 @@ static void test_graphs_and_answers_are_as_expected(void **state)
                    (unsigned)ALL_OFF & ~(1U << PASS_BIT_fold));
         if (text_holds_here(entry->d_name))
             check_text(folder, "after.txt", 0);
-        check_answers(folder, 0);
-        for (unsigned i = 0; i < PASS_COUNT; i++)
-            check_answers(folder, 1U << i);
+        check_all_answers(folder);
         cases++;
     }
     (void)closedir(dir);
@@ -198,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_graphs_and_answers_are_as_expected),
+        cmocka_unit_test(test_models_answer_the_same_without_any_pass),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
