@@ -106,7 +106,6 @@ struct eng_graph {
     eng_obstacle_fn obstacle; /* told of nodes that cannot be bound, or NULL */
     void *obstacle_context;
 
-    enum eng_precision asked;     /* see precision.h */
     enum eng_precision precision; /* what products compute in */
     const char *producer;         /* "" = the file does not say */
     int64_t opset;                /* of the default domain; 0 = none */

@@ -148,7 +148,6 @@ static bool open_graph(struct eng_model *model, const char *path,
         return false;
     model->nodes = model->graph.node_count;
     model->operators = count_operators(&model->graph);
-    precision_ask(&model->graph, options->precision);
     if (!passes_run(&model->graph, model->packs, options->passes_off, err))
         return false;
     model->precision = precision_choose(&model->graph, options->precision);

@@ -56,13 +56,6 @@ static void set_precision(struct eng_graph *graph, enum eng_precision precision)
         set_precision(i, precision);
 }
 
-void precision_ask(struct eng_graph *graph, enum eng_precision asked)
-{
-    graph->asked = asked;
-    for (struct eng_graph *i = graph->inner; i; i = i->next_inner)
-        precision_ask(i, asked);
-}
-
 struct precision precision_choose(struct eng_graph *graph,
                                   enum eng_precision asked)
 {

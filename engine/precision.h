@@ -2,8 +2,7 @@
  * Precision: what a graph's products compute in, decided once at load.
  *
  * An operator looks at graph->precision when it is asked whether it accepts a
- * node; passes and folding come before and see ENG_PRECISION_FP32. A pass that
- * would take nodes away from the precision asked for looks at graph->asked.
+ * node; passes and folding come before and see ENG_PRECISION_FP32.
  *
  * Threads: at load only.
  */
@@ -17,9 +16,6 @@ struct precision {
     const char *reason; /* static */
     size_t int8_products, products;
 };
-
-/* Sets graph->asked, of inner graphs too. */
-void precision_ask(struct eng_graph *graph, enum eng_precision asked);
 
 /* Sets graph->precision, of inner graphs too, as far as this machine and the
  * graph allow `asked`. */

@@ -6,6 +6,7 @@
 #include "gemm_i8.h"
 
 #include "gemm_i8_tile.h"
+#include "vec_act.h"
 #include "vec_byte.h"
 
 int64_t KERNEL_NAME(gemm_i8_panel)(void)
@@ -152,16 +153,19 @@ ALWAYS vi correct(const struct gemm_i8 *g, vi sum, const struct columns *c,
     return sum;
 }
 
+/* With an activation the floats take the place of the sums first. */
 ALWAYS void put_float(const struct gemm_i8 *g, vi sum, const struct columns *c,
-                      int64_t i)
+                      int64_t i, float *place)
 {
     int64_t to = i * g->y_stride + c->first;
     vf x = __builtin_convertvector(sum, vf) *
                (c->scale * g->a_scale[i * g->a_step]) +
            c->bias;
 
-    if (g->act == GEMM_I8_RELU)
-        x = vf_max(x, vf_set(0));
+    if (g->act.kind != ACT_NONE) {
+        vf_store(place, x);
+        return;
+    }
     if (g->residual)
         x += load_floats(g->residual + to, c->count);
     store_floats((float *)g->y + to, x, c->count);
@@ -179,7 +183,7 @@ ALWAYS void put_bytes(const struct gemm_i8 *g, vi sum, const struct columns *c,
 
 /* `count` is a constant where it is VF. */
 ALWAYS void put_columns(const struct gemm_i8 *g,
-                        const struct gemm_i8_part *tile, const int32_t *sums,
+                        const struct gemm_i8_part *tile, int32_t *sums,
                         const int64_t first, const int64_t count)
 {
     struct columns c = load_columns(g, first, count);
@@ -189,7 +193,7 @@ ALWAYS void put_columns(const struct gemm_i8 *g,
         vi sum = correct(g, *(const vi *)sums, &c, i);
 
         if (g->out == GEMM_I8_FLOAT)
-            put_float(g, sum, &c, i);
+            put_float(g, sum, &c, i, (float *)(void *)sums);
         else if (g->out == GEMM_I8_SUM)
             store_floats((float *)g->y + i * g->y_stride + first, (vf)sum,
                          count);
@@ -198,16 +202,59 @@ ALWAYS void put_columns(const struct gemm_i8 *g,
     }
 }
 
-static void put_tile(const struct gemm_i8 *g, const struct gemm_i8_part *tile,
-                     const int32_t *sums)
+/* `kind` is a constant. */
+ALWAYS void act_as(const enum act_kind kind, const struct act *act, float *x,
+                   int64_t count)
 {
-    int64_t first = tile->panel * TILE_COLUMNS;
+    for (int64_t i = 0; i < count; i += VF)
+        vf_store(x + i, vf_act(vf_load(x + i), kind, act));
+}
+
+static void act_on(const struct act *act, float *x, int64_t count)
+{
+#define ACT_CASE(kind_)                                                        \
+    case kind_:                                                                \
+        act_as(kind_, act, x, count);                                          \
+        break;
+
+    switch (act->kind) {
+        VEC_ACT_EACH(ACT_CASE)
+    case ACT_NONE:
+        break;
+    }
+#undef ACT_CASE
+}
+
+/* The tile's floats, of columns from `first` on, to the result. */
+static void put_acted(const struct gemm_i8 *g, const struct gemm_i8_part *tile,
+                      float *x, int64_t first, int64_t end)
+{
+    act_on(&g->act, x, tile->rows * TILE_COLUMNS);
+    for (int64_t r = 0; r < tile->rows; r++, x += TILE_COLUMNS) {
+        for (int64_t j = first; j < end; j += VF) {
+            int64_t to = (tile->row + r) * g->y_stride + j;
+            int64_t count = end - j < VF ? end - j : VF;
+            vf one = vf_load(x + j - first);
+
+            if (g->residual)
+                one += load_floats(g->residual + to, count);
+            store_floats((float *)g->y + to, one, count);
+        }
+    }
+}
+
+static void put_tile(const struct gemm_i8 *g, const struct gemm_i8_part *tile,
+                     int32_t *sums)
+{
+    int64_t first = tile->panel * TILE_COLUMNS, j = first;
     int64_t end = first + TILE_COLUMNS < g->n ? first + TILE_COLUMNS : g->n;
 
-    for (; first + VF <= end; first += VF, sums += VF)
-        put_columns(g, tile, sums, first, VF);
-    if (first < end)
-        put_columns(g, tile, sums, first, end - first);
+    for (; j + VF <= end; j += VF)
+        put_columns(g, tile, sums + j - first, j, VF);
+    if (j < end)
+        put_columns(g, tile, sums + j - first, j, end - j);
+    if (g->out == GEMM_I8_FLOAT && g->act.kind != ACT_NONE)
+        put_acted(g, tile, (float *)(void *)sums, first, end);
 }
 
 void KERNEL_NAME(gemm_i8)(const struct gemm_i8 *g,

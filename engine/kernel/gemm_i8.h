@@ -32,6 +32,7 @@
 #ifndef ENGINE_KERNEL_GEMM_I8_H
 #define ENGINE_KERNEL_GEMM_I8_H
 
+#include "act.h"
 #include "kernel.h"
 
 /* Four l at a time; a's rows are readable up to a multiple of it. */
@@ -54,8 +55,6 @@ struct gemm_i8_source {
 
 enum gemm_i8_out { GEMM_I8_SUM, GEMM_I8_FLOAT, GEMM_I8_U8, GEMM_I8_S8 };
 
-enum gemm_i8_act { GEMM_I8_NONE, GEMM_I8_RELU };
-
 struct gemm_i8 {
     const uint8_t *a;
     int64_t a_stride;    /* bytes from row to row */
@@ -72,9 +71,9 @@ struct gemm_i8 {
 
     enum gemm_i8_out out;
     void *y;
-    int64_t y_stride;  /* elements from row to row */
-    const float *bias; /* [n]; NULL = 0 */
-    enum gemm_i8_act act;
+    int64_t y_stride;      /* elements from row to row */
+    const float *bias;     /* [n]; NULL = 0 */
+    struct act act;        /* GEMM_I8_FLOAT */
     const float *residual; /* as y; NULL = 0; may be y */
     float y_scale;
     int32_t y_zero;

@@ -18,22 +18,24 @@
  *           not a constant
  *   check   1e-5 of the sum of the terms' magnitudes
  */
-#include "binary.h"
+#include "linear.h"
+
 #include "fgemm.h"
 
-enum { X, W, BIAS, RESIDUAL };
-
-struct linear {
-    struct op_product product;
-    float alpha;
-    struct act act;
-    struct op_fgemm fgemm;
-    op_binary_fn add; /* NULL = the residual has the product's shape, or none */
-    struct op_walk walk;
+enum {
+    X = LINEAR_X,
+    W = LINEAR_W,
+    BIAS = LINEAR_BIAS,
+    RESIDUAL = LINEAR_RESIDUAL
 };
 
-static bool read_attrs(const struct op_node *op, struct linear *state,
-                       bool *transposed, struct error *err)
+struct linear {
+    struct op_linear shared; /* first: other rows find it there */
+    struct op_fgemm fgemm;
+};
+
+static bool read_attrs(const struct op_node *op, struct op_linear *state,
+                       struct error *err)
 {
     /* in the order of enum act_kind */
     static const char *const words[] = {
@@ -43,7 +45,7 @@ static bool read_attrs(const struct op_node *op, struct linear *state,
 
     state->alpha = 1;
     if (!op_attr_float(op, "alpha", &state->alpha, err) ||
-        !op_attr_bool(op, "transB", transposed, err) ||
+        !op_attr_bool(op, "transB", &state->transposed, err) ||
         !op_attr_word(op, "activation", words, &kind, err) ||
         !op_attr_float(op, "activation_alpha", &state->act.alpha, err) ||
         !op_attr_float(op, "activation_beta", &state->act.beta, err))
@@ -52,9 +54,10 @@ static bool read_attrs(const struct op_node *op, struct linear *state,
     return true;
 }
 
-static bool set_product(const struct op_node *op, struct linear *state,
-                        bool transposed, struct error *err)
+static bool set_product(const struct op_node *op, struct op_linear *state,
+                        struct error *err)
 {
+    bool transposed = state->transposed;
     const struct eng_tensor *x = op->in[X], *w = op->in[W];
     char left[ENG_SHAPE_TEXT], right[ENG_SHAPE_TEXT];
     int64_t k, n;
@@ -77,8 +80,9 @@ static bool set_product(const struct op_node *op, struct linear *state,
 }
 
 /* [..., n]; a bias may have more dimensions than x, of 1 all of them. */
-static bool product_shape(const struct op_node *op, const struct linear *state,
-                          struct eng_tensor *y, struct error *err)
+static bool product_shape(const struct op_node *op,
+                          const struct op_linear *state, struct eng_tensor *y,
+                          struct error *err)
 {
     const struct eng_tensor *bias = op_has(op, BIAS) ? op->in[BIAS] : NULL;
     struct eng_tensor shape = *op->in[X];
@@ -98,7 +102,7 @@ static bool product_shape(const struct op_node *op, const struct linear *state,
 }
 
 /* The output's shape; how a residual of another shape is added. */
-static bool add_residual(struct op_node *op, struct linear *state,
+static bool add_residual(struct op_node *op, struct op_linear *state,
                          const struct eng_tensor *product, struct error *err)
 {
     const struct eng_tensor *operands[] = {product, op->in[RESIDUAL]};
@@ -113,7 +117,7 @@ static bool add_residual(struct op_node *op, struct linear *state,
     return true;
 }
 
-static bool set_output(struct op_node *op, struct linear *state,
+static bool set_output(struct op_node *op, struct op_linear *state,
                        struct error *err)
 {
     struct eng_tensor product = {.dtype = ENG_F32};
@@ -124,10 +128,16 @@ static bool set_output(struct op_node *op, struct linear *state,
     return !op_has(op, RESIDUAL) || add_residual(op, state, &product, err);
 }
 
-static bool linear_infer(struct op_node *op, struct error *err)
+bool op_linear_read(struct op_node *op, struct op_linear *linear,
+                    struct error *err)
+{
+    return read_attrs(op, linear, err) && set_product(op, linear, err) &&
+           set_output(op, linear, err);
+}
+
+bool op_linear_infer(struct op_node *op, struct error *err)
 {
     struct linear *state = op_alloc(op, sizeof *state, err);
-    bool transposed = false;
 
     op->state = state;
     if (!state)
@@ -136,31 +146,46 @@ static bool linear_infer(struct op_node *op, struct error *err)
         if (op_has(op, i) && !op_want_type(op, i, OP_TYPE(ENG_F32), err))
             return false;
     }
-    return read_attrs(op, state, &transposed, err) &&
-           set_product(op, state, transposed, err) &&
-           set_output(op, state, err);
+    return op_linear_read(op, &state->shared, err);
 }
 
-static bool is_empty(const struct linear *state)
+size_t op_linear_scratch(const struct op_linear *linear)
 {
-    return state->product.m == 0 || state->product.n == 0;
+    return linear->add ? (size_t)linear->product.m * (size_t)linear->product.n *
+                             sizeof(float)
+                       : 0;
+}
+
+bool op_linear_add(const struct op_node *op, const struct op_frame *frame,
+                   const struct op_linear *linear, const float *product,
+                   struct error *err)
+{
+    struct op_binary_data data = {product, op_in(op, frame, RESIDUAL),
+                                  op_out(op, frame, 0), sizeof(float),
+                                  sizeof(float)};
+
+    return op_binary_run(linear->add, &linear->walk, &data, err);
+}
+
+static bool is_empty(const struct op_linear *linear)
+{
+    return linear->product.m == 0 || linear->product.n == 0;
 }
 
 static bool linear_prepare(struct op_node *op, struct error *err)
 {
     struct linear *state = op->state;
+    const struct op_linear *shared = &state->shared;
 
     if (!op_is_weight(op, W))
         return fail(err, ERR_MODEL_UNSUPPORTED, "the weights are no constant");
-    if (state->add)
-        op->scratch_bytes =
-            (size_t)state->product.m * (size_t)state->product.n * sizeof(float);
-    if (is_empty(state))
+    op->scratch_bytes = op_linear_scratch(shared);
+    if (is_empty(shared))
         return true;
-    if (!op_fgemm_prepare(op, W, &state->product, state->alpha, &state->fgemm,
+    if (!op_fgemm_prepare(op, W, &shared->product, shared->alpha, &state->fgemm,
                           err))
         return false;
-    state->fgemm.act = state->act;
+    state->fgemm.act = shared->act;
     return true;
 }
 
@@ -170,25 +195,18 @@ static bool linear_run(const struct op_node *op, const struct op_frame *frame,
     const struct linear *state = op->state;
     struct op_fgemm_data data = {.x = op_in(op, frame, X),
                                  .y = op_out(op, frame, 0)};
-    const void *residual =
-        op_has(op, RESIDUAL) ? op_in(op, frame, RESIDUAL) : NULL;
 
-    if (is_empty(state))
+    if (is_empty(&state->shared))
         return true;
     if (op_has(op, BIAS))
         data.bias = op_in(op, frame, BIAS);
-    if (state->add)
+    if (state->shared.add)
         data.y = frame->scratch;
-    else
-        data.residual = residual;
+    else if (op_has(op, RESIDUAL))
+        data.residual = op_in(op, frame, RESIDUAL);
     op_fgemm_run(op, frame->seat, &state->fgemm, &data, 1);
-    if (!state->add)
-        return true;
-    return op_binary_run(state->add, &state->walk,
-                         &(struct op_binary_data){data.y, residual,
-                                                  op_out(op, frame, 0),
-                                                  sizeof(float), sizeof(float)},
-                         err);
+    return !state->shared.add ||
+           op_linear_add(op, frame, &state->shared, data.y, err);
 }
 
 const struct op_impl op_linear = {.name = "linear",
@@ -197,6 +215,6 @@ const struct op_impl op_linear = {.name = "linear",
                                   .out_min = 1,
                                   .out_max = 1,
                                   .flags = OP_PACKED,
-                                  .infer = linear_infer,
+                                  .infer = op_linear_infer,
                                   .prepare = linear_prepare,
                                   .run = linear_run};

@@ -52,7 +52,8 @@ bool op_qgemm_fits(const struct op_node *op, const struct op_qgemm_inputs *in)
 struct pack_how {
     const struct kernels *kernels;
     int64_t k, n, k_step, n_step;
-    int64_t type; /* enum gemm_i8_type */
+    int32_t type; /* enum gemm_i8_type */
+    float alpha;
 };
 
 static size_t aligned(size_t size)
@@ -81,6 +82,8 @@ static void pack_weights(const void *w, void *packed, const void *context)
 
     how->kernels->gemm_i8_pack(&source,
                                (unsigned char *)packed + scales_size(how));
+    for (int64_t j = 0; scales_size(how) && j < how->n; j++)
+        source.scale[j] *= how->alpha;
 }
 
 static enum gemm_i8_type type_of(enum eng_dtype dtype)
@@ -98,7 +101,8 @@ static bool pack_b(struct op_node *op, struct op_qgemm *q, struct error *err)
                            .n = q->n,
                            .k_step = q->transposed ? 1 : q->n,
                            .n_step = q->transposed ? q->k : 1,
-                           .type = type_of(b->dtype)};
+                           .type = type_of(b->dtype),
+                           .alpha = q->alpha != 0 ? q->alpha : 1};
     struct op_pack_key key = {b->data, pack_weights, &how, sizeof how};
     const unsigned char *packed = op_pack(
         op, &key,
@@ -114,7 +118,9 @@ static bool pack_b(struct op_node *op, struct op_qgemm *q, struct error *err)
 
 /* One value, or one for each column: a list with one for each. */
 struct spread_how {
-    int64_t n, count, dtype;
+    int64_t n, count;
+    int32_t dtype;
+    float alpha;
 };
 
 static void spread_scales(const void *from, void *to, const void *context)
@@ -122,7 +128,8 @@ static void spread_scales(const void *from, void *to, const void *context)
     const struct spread_how *how = context;
 
     for (int64_t j = 0; j < how->n; j++)
-        ((float *)to)[j] = ((const float *)from)[how->count == 1 ? 0 : j];
+        ((float *)to)[j] =
+            ((const float *)from)[how->count == 1 ? 0 : j] * how->alpha;
 }
 
 static void spread_zeros(const void *from, void *to, const void *context)
@@ -139,7 +146,8 @@ static bool spread(struct op_node *op, const struct op_qgemm *q, size_t input,
                    op_pack_fn fn, const void **list, struct error *err)
 {
     const struct eng_tensor *from = op->in[input];
-    struct spread_how how = {q->n, eng_tensor_count(from), from->dtype};
+    struct spread_how how = {q->n, eng_tensor_count(from), from->dtype,
+                             q->alpha != 0 ? q->alpha : 1};
     struct op_pack_key key = {from->data, fn, &how, sizeof how};
 
     *list = op_pack(op, &key, (size_t)q->n * sizeof(int32_t), err);

@@ -37,6 +37,7 @@ struct op_qgemm {
     enum op_qgemm_left left;
     int64_t rows, k, n, panels;
     bool transposed; /* b is [n, k] */
+    float alpha;     /* a factor of b's scales; 0 = 1 */
     bool staged;     /* a goes through scratch memory */
     bool summed;     /* b has zero points: sums of a's rows are needed */
     const void *packed;

@@ -105,6 +105,39 @@ static struct fact matmul(const struct facts *facts,
     return in;
 }
 
+static struct fact matmul_integer(const struct facts *facts,
+                                  const struct eng_node *node, struct fact in)
+{
+    in = matmul(facts, node, in);
+    in.dtype = ENG_I32;
+    return in;
+}
+
+static struct fact matmul_to_float(const struct facts *facts,
+                                   const struct eng_node *node, struct fact in)
+{
+    in = matmul(facts, node, in);
+    in.dtype = ENG_F32;
+    return in;
+}
+
+static struct fact dequantize(const struct facts *facts,
+                              const struct eng_node *node, struct fact in)
+{
+    in.dtype = input(facts, node, 1).dtype;
+    return in;
+}
+
+/* Of the first output; the others are numbers, see learn(). */
+static struct fact quantize_dynamic(const struct facts *facts,
+                                    const struct eng_node *node, struct fact in)
+{
+    (void)facts;
+    (void)node;
+    in.dtype = ENG_U8;
+    return in;
+}
+
 static struct fact transpose(const struct facts *facts,
                              const struct eng_node *node, struct fact in)
 {
@@ -207,8 +240,10 @@ static const struct rule {
     {"Concat", concat},
     {"Cos", same},
     {"CumSum", same},
+    {"DequantizeLinear", dequantize},
     {"Div", broadcast},
     {"Dropout", same},
+    {"DynamicQuantizeLinear", quantize_dynamic},
     {"Equal", compare},
     {"Erf", same},
     {"Exp", same},
@@ -218,8 +253,10 @@ static const struct rule {
     {"Identity", same},
     {"LayerNormalization", same},
     {"Less", compare},
+    {"LinearInteger", matmul_to_float},
     {"Log", same},
     {"MatMul", matmul},
+    {"MatMulInteger", matmul_integer},
     {"Max", broadcast},
     {"Min", broadcast},
     {"Mul", broadcast},
@@ -258,7 +295,7 @@ static void learn(struct facts *facts, const struct eng_node *node)
     struct fact fact = nothing;
     size_t outputs = 1;
 
-    if (node->domain[0] == '\0')
+    if (node->domain[0] == '\0' || strcmp(node->domain, REWRITE_DOMAIN) == 0)
         rule = bsearch(node->op, rules, sizeof rules / sizeof rules[0],
                        sizeof rules[0], by_name);
     if (rule)
@@ -267,6 +304,11 @@ static void learn(struct facts *facts, const struct eng_node *node)
         outputs = node->output_count;
     for (size_t i = 0; i < outputs && i < node->output_count; i++)
         facts->of[node->outputs[i]] = fact;
+    if (strcmp(node->op, "DynamicQuantizeLinear") == 0 &&
+        node->output_count == 3) {
+        facts->of[node->outputs[1]] = (struct fact){ENG_F32, 0, -1};
+        facts->of[node->outputs[2]] = (struct fact){ENG_U8, 0, -1};
+    }
 }
 
 bool facts_init(struct facts *facts, const struct eng_graph *graph,

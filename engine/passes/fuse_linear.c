@@ -9,22 +9,23 @@
  *   Add of anything else        of one without residual: residual
  *
  * in this order along the graph, each time the product's result has no other
- * reader. GELUs that are spelled out are nodes by now. Products that are to be
- * computed in 8 bits stay. See ops/linear.c.
+ * reader. GELUs that are spelled out are nodes by now. What integer_product has made
+ * (LinearInteger) takes what follows it in the same way. See ops/linear.c.
  */
 #include <math.h>
 #include <string.h>
 
-#include "ops/qgemm.h"
+#include "integer_product.h"
 #include "passes.h"
 #include "rewrite.h"
 
-enum { X, W, BIAS, RESIDUAL, INPUTS };
+enum { X, W, BIAS, RESIDUAL, INPUTS = 8 };
 
 static const char linear_op[] = "Linear", ms_domain[] = "com.microsoft";
 
-/* A Linear as it is or will be. */
+/* A Linear or LinearInteger as it is or will be. */
 struct linear {
+    const char *op;
     uint32_t inputs[INPUTS];
     float alpha;
     bool transposed;
@@ -61,7 +62,7 @@ static bool write_linear(struct rewrite *rw, struct eng_node *node,
 {
     struct eng_attr attrs[5];
     struct rewrite_spec spec = {.domain = REWRITE_DOMAIN,
-                                .op = linear_op,
+                                .op = l->op,
                                 .version = 1,
                                 .inputs = l->inputs,
                                 .input_count = INPUTS,
@@ -84,7 +85,7 @@ static bool write_linear(struct rewrite *rw, struct eng_node *node,
     return rewrite_replace(rw, node, &spec, err);
 }
 
-/* The Linear that this pass made for `value`, which nobody else reads. */
+/* The Linear that a pass made for `value`, which nobody else reads. */
 static bool find_linear(const struct rewrite *rw, uint32_t value,
                         struct linear *l)
 {
@@ -96,8 +97,9 @@ static bool find_linear(const struct rewrite *rw, uint32_t value,
     if (producer == ENG_NO_VALUE || !rewrite_is_private(rw, value))
         return false;
     node = &rw->graph->nodes[producer];
-    if (node->op != linear_op)
+    if (node->op != linear_op && node->op != linear_integer_op)
         return false;
+    l->op = node->op;
     for (size_t i = 0; i < INPUTS; i++)
         l->inputs[i] = input_at(node, i);
     act = rewrite_attr(node, "activation");
@@ -155,15 +157,15 @@ static void take_c(const struct rewrite *rw, uint32_t c, struct linear *l)
 static bool fuse_product(struct rewrite *rw, struct eng_node *node,
                          struct error *err)
 {
-    struct linear l = {.inputs = {node->inputs[0], node->inputs[1],
-                                  ENG_NO_VALUE, ENG_NO_VALUE},
+    struct linear l = {.op = linear_op,
+                       .inputs = {node->inputs[0], node->inputs[1],
+                                  ENG_NO_VALUE, ENG_NO_VALUE, ENG_NO_VALUE,
+                                  ENG_NO_VALUE, ENG_NO_VALUE, ENG_NO_VALUE},
                        .alpha = float_attr(node, "alpha", 1),
                        .transposed = rewrite_int(node, "transB", 0) != 0,
                        .act = ""};
     uint32_t c = input_at(node, 2);
 
-    if (rw->graph->asked == ENG_PRECISION_INT8 && op_int8_fits(rw->graph, node))
-        return true;
     if (!is_matrix(rw, node->inputs[1]) || rewrite_constant(rw, l.inputs[X]) ||
         rewrite_int(node, "transA", 0) || rewrite_int(node, "transBatchA", 0) ||
         rewrite_int(node, "transBatchB", 0))

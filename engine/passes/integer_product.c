@@ -3,21 +3,21 @@
  * one node. ONNX Runtime's dynamic quantisation writes a linear layer so:
  *
  *   q, s, z = DynamicQuantizeLinear(x)
- *   Add(Mul(Cast(MatMulInteger(q, w, z, wz), float), Mul(s, ws)), bias)
+ *   Mul(Cast(MatMulInteger(q, w, z, wz), float), Mul(s, ws))
  *
- * and it becomes MatMulIntegerToFloat(q, w, s, ws, z, wz, bias). w, ws, wz and
- * bias are constants, w is a matrix, and ws is one number or one for each
- * column, as are wz and bias. Sums are the same; a float may differ by one
- * rounding, since product and sum may be one instruction.
+ * and it becomes LinearInteger(q, w, -, -, s, ws, z, wz), which takes bias,
+ * activation and residual in fuse_linear. w, ws and wz are constants, w is a
+ * matrix, and ws is one number or one for each column, as is wz. The result is
+ * the same bit by bit.
  */
+#include "integer_product.h"
+
 #include "passes.h"
 #include "rewrite.h"
 
-enum { A, B, A_ZERO, B_ZERO };                     /* of MatMulInteger */
-enum { F_A_SCALE = 2, F_B_SCALE = 3, F_BIAS = 6 }; /* of the result */
+enum { A, B, A_ZERO, B_ZERO }; /* of MatMulInteger */
 
-static const char ms_domain[] = "com.microsoft",
-                  to_float[] = "MatMulIntegerToFloat";
+const char linear_integer_op[] = "LinearInteger";
 
 static uint32_t input_at(const struct eng_node *node, size_t i)
 {
@@ -100,64 +100,24 @@ static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
     for (int i = 0; i < 2; i++) {
         const struct eng_node *product = find_product(rw, node->inputs[i]);
         uint32_t scales[2];
-        uint32_t inputs[6];
+        uint32_t inputs[8];
 
         if (!product || !find_scales(rw, node->inputs[!i], product, scales))
             continue;
         inputs[0] = product->inputs[A];
         inputs[1] = product->inputs[B];
-        inputs[F_A_SCALE] = scales[0];
-        inputs[F_B_SCALE] = scales[1];
-        inputs[4] = input_at(product, A_ZERO);
-        inputs[5] = input_at(product, B_ZERO);
+        inputs[2] = inputs[3] = ENG_NO_VALUE; /* bias, residual */
+        inputs[4] = scales[0];
+        inputs[5] = scales[1];
+        inputs[6] = input_at(product, A_ZERO);
+        inputs[7] = input_at(product, B_ZERO);
         return rewrite_replace(rw, node,
-                               &(struct rewrite_spec){.domain = ms_domain,
-                                                      .op = to_float,
+                               &(struct rewrite_spec){.domain = REWRITE_DOMAIN,
+                                                      .op = linear_integer_op,
                                                       .version = 1,
                                                       .inputs = inputs,
-                                                      .input_count = 6},
+                                                      .input_count = 8},
                                err);
-    }
-    return true;
-}
-
-static const struct eng_node *find_to_float(const struct rewrite *rw,
-                                            uint32_t value)
-{
-    uint32_t producer =
-        value == ENG_NO_VALUE ? value : rw->graph->values[value].producer;
-    const struct eng_node *node;
-
-    if (producer == ENG_NO_VALUE || !rewrite_is_private(rw, value))
-        return NULL;
-    node = &rw->graph->nodes[producer];
-    return node->op == to_float && node->input_count == F_BIAS ? node : NULL;
-}
-
-/* Add(product, bias): only of a product that this pass made, so that the last
- * dimension is known to be its columns. */
-static bool fuse_bias(struct rewrite *rw, struct eng_node *node,
-                      struct error *err)
-{
-    for (int i = 0; i < 2; i++) {
-        const struct eng_node *product = find_to_float(rw, node->inputs[i]);
-        const struct eng_tensor *bias = rewrite_constant(rw, node->inputs[!i]);
-        uint32_t inputs[F_BIAS + 1];
-
-        if (!product || !bias || bias->dtype != ENG_F32 || bias->rank != 1 ||
-            bias->dims[0] != columns_of(rw, product->inputs[B]))
-            continue;
-        for (size_t k = 0; k < F_BIAS; k++)
-            inputs[k] = product->inputs[k];
-        inputs[F_BIAS] = node->inputs[!i];
-        return rewrite_replace(
-            rw, node,
-            &(struct rewrite_spec){.domain = ms_domain,
-                                   .op = to_float,
-                                   .version = 1,
-                                   .inputs = inputs,
-                                   .input_count = F_BIAS + 1},
-            err);
     }
     return true;
 }
@@ -172,12 +132,8 @@ bool pass_integer_product(struct eng_graph *graph, struct op_packs *packs,
     if (!rewrite_begin(&rw, graph, err))
         return false;
     for (size_t i = 0; ok && i < graph->node_count; i++) {
-        struct eng_node *node = &graph->nodes[i];
-
-        if (rewrite_is(node, "Mul"))
-            ok = fuse_scales(&rw, node, err);
-        else if (rewrite_is(node, "Add"))
-            ok = fuse_bias(&rw, node, err);
+        if (rewrite_is(&graph->nodes[i], "Mul"))
+            ok = fuse_scales(&rw, &graph->nodes[i], err);
     }
     rewrite_end(&rw);
     return ok;

@@ -193,13 +193,17 @@ static double plain_float(const struct shape *s, const struct gemm_i8 *g,
                (double)g->a_scale[i * g->a_step] * (double)g->w_scale[j];
 
     y += g->bias ? (double)g->bias[j] : 0;
-    if (g->act == GEMM_I8_RELU)
+    if (g->act.kind == ACT_RELU)
         y = y > 0 ? y : 0;
+    if (g->act.kind == ACT_GELU)
+        y = 0.5 * y * (1 + erf(y / sqrt(2)));
+    if (g->act.kind == ACT_CLIP)
+        y = fmin(fmax(y, (double)g->act.alpha), (double)g->act.beta);
     return y + (g->residual ? (double)g->residual[i * s->n + j] : 0);
 }
 
 static void check_floats(const struct kernels *k, const struct shape *s,
-                         enum gemm_i8_act act, bool with_residual)
+                         enum act_kind act, bool with_residual)
 {
     static float y[ROWS_MAX * N_MAX + 1];
     struct gemm_i8 g = {.out = GEMM_I8_FLOAT,
@@ -209,7 +213,7 @@ static void check_floats(const struct kernels *k, const struct shape *s,
                         .a_step = 1,
                         .w_scale = in.w_scale,
                         .bias = with_residual ? in.bias : NULL,
-                        .act = act,
+                        .act = {act, -0.5F, 1.5F},
                         .residual = with_residual ? in.residual : NULL};
 
     y[s->rows * s->n] = 12345;
@@ -234,9 +238,11 @@ static void test_floats_follow_the_formula(void **state)
     EACH_SHAPE(k, s)
     {
         make_operands(s);
-        check_floats(k, s, GEMM_I8_NONE, false);
-        check_floats(k, s, GEMM_I8_NONE, true);
-        check_floats(k, s, GEMM_I8_RELU, true);
+        check_floats(k, s, ACT_NONE, false);
+        check_floats(k, s, ACT_NONE, true);
+        check_floats(k, s, ACT_RELU, false);
+        check_floats(k, s, ACT_GELU, true);
+        check_floats(k, s, ACT_CLIP, true);
     }
 }
 
