@@ -324,6 +324,15 @@ static ssize_t answer_locked(struct grpc_feed *feed, int fd, int flags)
     return H2_OUT_SKIPPED;
 }
 
+static size_t size_of(const struct msghdr *msg)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < msg->msg_iovlen; i++)
+        size += msg->msg_iov[i].iov_len;
+    return size;
+}
+
 static ssize_t feed_send(struct grpc_feed *feed, int fd,
                          const struct msghdr *msg, int flags)
 {
@@ -334,6 +343,8 @@ static ssize_t feed_send(struct grpc_feed *feed, int fd,
                                      msg->msg_iovlen, SIZE_MAX);
     ssize_t sent;
 
+    if (feed->out.drop > 0)
+        return (ssize_t)h2_out_drop(&feed->out, size_of(msg));
     if (ready == 0)
         return answer_locked(feed, fd, flags);
     (void)pthread_mutex_unlock(&feed->mu);

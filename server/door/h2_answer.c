@@ -142,6 +142,8 @@ const struct err_info *h2_answer_write(struct h2_guard *guard, struct buf *out)
         put_reset(out, answer.stream, H2_REFUSED_STREAM);
     else if (stream)
         put_ending(guard, &answer, stream, out);
+    if (answer.verdict == H2_TOO_LARGE)
+        guard->done[guard->done_next++ % H2_DONE_MAX] = answer.stream;
     h2_streams_close(&guard->streams, answer.stream);
     guard->answer_count--;
     guard->inserted_count--;
@@ -152,12 +154,27 @@ const struct err_info *h2_answer_write(struct h2_guard *guard, struct buf *out)
 
 /* ---- reading along ---- */
 
-/* A frame begins; false: it is the one whose place an answer takes. */
+/* We have answered, whatever gRPC Core may say. */
+static bool is_done(const struct h2_guard *guard, uint32_t stream)
+{
+    if (!guard->done || stream == 0)
+        return false;
+    for (size_t i = 0; i < H2_DONE_MAX; i++)
+        if (guard->done[i] == stream)
+            return true;
+    return false;
+}
+
+/* A frame begins; false: it is not sent, see h2_out_scan(). */
 static bool note_frame(struct h2_out *out, struct h2_guard *guard)
 {
     struct h2_head head = h2_head_read(out->head);
     struct h2_stream *stream;
 
+    if (is_done(guard, head.stream)) {
+        out->drop = H2_HEAD + head.size;
+        return false;
+    }
     if (head.type == H2_SETTINGS && (head.flags & H2_ACK)) {
         if (guard->inserted_count > 0 &&
             guard->answers[0].settings == out->acks + 1)
@@ -222,17 +239,23 @@ size_t h2_out_scan(struct h2_out *out, struct h2_guard *guard,
                    const struct iovec *parts, size_t count, size_t limit)
 {
     size_t at = 0, head_at = 0;
+    bool whole = guard->inserted_count > 0 || guard->done;
 
+    if (out->drop > 0)
+        return 0;
     for (size_t i = 0; i < count && at < limit; i++) {
         size_t size = parts[i].iov_len;
 
         if (size > limit - at)
             size = limit - at;
-        if (!scan_part(out, guard, parts[i].iov_base, size, &at, &head_at))
+        if (!scan_part(out, guard, parts[i].iov_base, size, &at, &head_at)) {
+            if (head_at > 0)
+                out->drop = 0; /* its time comes when this is sent */
             return head_at;
+        }
     }
-    /* A head in two writes: while an answer waits it goes in one. */
-    if (guard->inserted_count > 0 && out->head_size > 0 && head_at > 0) {
+    /* A head that is cut goes as a whole with the next write. */
+    if (whole && out->head_size > 0 && head_at > 0) {
         out->head_size = 0;
         return head_at;
     }
@@ -242,4 +265,12 @@ size_t h2_out_scan(struct h2_out *out, struct h2_guard *guard,
 void h2_out_skip(struct h2_out *out)
 {
     out->acks++;
+}
+
+size_t h2_out_drop(struct h2_out *out, size_t size)
+{
+    if (size > out->drop)
+        size = out->drop;
+    out->drop -= (uint32_t)size;
+    return size;
 }

@@ -10,7 +10,10 @@
  *                             trailers when an answer has begun
  *   too many streams          RST_STREAM REFUSED_STREAM
  *
- * It also tells the guard which streams gRPC Core has ended.
+ * When the call is then let go, gRPC Core 1.51 may say once more that it was
+ * cancelled, on a stream that is closed for the client: that is left out.
+ *
+ * This side also tells the guard which streams gRPC Core has ended.
  *
  * Threads: the caller serialises.
  */
@@ -33,13 +36,14 @@ struct h2_out {
     uint8_t head_size; /* bytes of a head that have gone */
     uint32_t left;     /* bytes of the frame behind it */
     uint32_t acks;     /* of SETTINGS */
+    uint32_t drop;     /* bytes that come next and are not to be sent */
 };
 
 /*
  * Goes over the first `limit` bytes that gRPC Core wants to write and returns
- * how many of them may be written as they are. Fewer than there are: what
- * follows is, or may be, an acknowledgement whose place an answer takes; 0: it
- * is the next frame.
+ * how many of them may be written as they are. 0: what comes next is left out
+ * (`drop` says how much), or else is where an answer belongs. Fewer than there
+ * are: one of these may follow.
  */
 size_t h2_out_scan(struct h2_out *out, struct h2_guard *guard,
                    const struct iovec *parts, size_t count, size_t limit);
@@ -51,5 +55,9 @@ const struct err_info *h2_answer_write(struct h2_guard *guard, struct buf *out);
 
 /* The answer has gone, and that frame need not. */
 void h2_out_skip(struct h2_out *out);
+
+/* Leaves out what is to be dropped of the `size` bytes that gRPC Core wants to
+ * write; returns how many. */
+size_t h2_out_drop(struct h2_out *out, size_t size);
 
 #endif

@@ -49,7 +49,9 @@ void h2_guard_release(struct h2_guard *guard)
     guard->inflater = NULL;
     h2_streams_release(&guard->streams);
     free(guard->answers);
+    free(guard->done);
     guard->answers = NULL;
+    guard->done = NULL;
     guard->answer_count = guard->inserted_count = 0;
 }
 
@@ -66,7 +68,9 @@ static void refuse(struct h2_guard *guard, uint32_t stream,
 {
     if (!guard->answers)
         guard->answers = calloc(H2_ANSWERS_MAX, sizeof *guard->answers);
-    if (!guard->answers) {
+    if (!guard->done)
+        guard->done = calloc(H2_DONE_MAX, sizeof *guard->done);
+    if (!guard->answers || !guard->done) {
         cut(guard, "no memory");
         return;
     }

@@ -32,6 +32,7 @@ enum {
     H2_LIST_MAX = 16384,  /* ... and as it is meant, 32 more for each field */
     H2_CONTINUATIONS = 8, /* frames of a block besides the first */
     H2_ANSWERS_MAX = 256, /* refused and not yet answered */
+    H2_DONE_MAX = 128,    /* answered, and gRPC Core may not know it yet */
     H2_HELD_MAX = H2_BLOCK_MAX + (1 + H2_CONTINUATIONS) * 9,
     H2_INSERT_SIZE = 9 + 4 + 9 /* RST_STREAM, SETTINGS */
 };
@@ -75,6 +76,8 @@ struct h2_guard {
     struct h2_budget resets, control;
     struct h2_answer *answers; /* H2_ANSWERS_MAX; NULL until one is needed */
     size_t answer_count, inserted_count;
+    uint32_t *done; /* H2_DONE_MAX streams, in turn; NULL until one is needed */
+    size_t done_next;
     unsigned char insert[H2_INSERT_SIZE];
     size_t insert_left;
 };

@@ -47,6 +47,7 @@ class Wire:
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.outcomes, self.got = {}, bytearray()
         self.messages = collections.Counter()  # DATA frames by stream
+        self.ended = set()
         self.next_stream, self.ack, self.cut = 1, ack, None
         self.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                    + frame(SETTINGS, 0, 0, settings))
@@ -104,6 +105,10 @@ class Wire:
         return head[3], head[4], int.from_bytes(head[5:9], "big"), payload
 
     def note(self, kind, flags, stream, payload):
+        if kind in (HEADERS, DATA):
+            assert stream not in self.ended, f"more on stream {stream}"
+            if flags & END_STREAM:
+                self.ended.add(stream)
         if kind == HEADERS:
             assert flags & END_HEADERS
             fields = dict(self.decoder.decode(payload))
@@ -279,6 +284,18 @@ def prefix_in_pieces(address):
             wire.health()
         got = wire.wait(stream)
         assert got == ["RESOURCE_EXHAUSTED"], got
+        wire.health()
+
+
+def ended_calls(address):
+    """The answer is the last word, also while the call is being let go."""
+    with Wire(address) as wire:
+        for _ in range(100):
+            stream, head = wire.request(INFO)
+            wire.write(head)
+            wire.write(frame(DATA, END_STREAM, stream, prefix(LIMIT + (64 << 20))))
+            got = wire.wait(stream)
+            assert got == ["RESOURCE_EXHAUSTED"], got
         wire.health()
 
 

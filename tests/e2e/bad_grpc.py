@@ -186,6 +186,7 @@ FRAME_CASES = [
     ("G5 300 in one connection", bad_frames.many_over_long),
     ("G5 300 MB sent whatever the answer", bad_frames.sends_on),
     ("G5 prefix in pieces", bad_frames.prefix_in_pieces),
+    ("G5 the last word", bad_frames.ended_calls),
     ("G5 a later message", bad_frames.later_message),
     ("G14 12 KB of headers", bad_frames.large_block),
     ("G16 rapid reset", bad_frames.rapid_reset),

@@ -402,7 +402,9 @@ static struct buf written(struct fixture *f, struct buf *core, size_t piece)
         ready = h2_out_scan(&f->out, &f->guard, parts, count, SIZE_MAX);
         buf_append(&client, core->data + at, ready);
         at += ready;
-        if (ready == 0) {
+        if (f->out.drop > 0) {
+            at += h2_out_drop(&f->out, core->size - at);
+        } else if (ready == 0) {
             (void)h2_answer_write(&f->guard, &client);
             h2_out_skip(&f->out);
             at += H2_OUT_SKIPPED;
@@ -506,6 +508,34 @@ static void test_h2_answer_is_dropped_when_the_call_has_ended(void **state)
     end(&f);
 }
 
+static void test_h2_answer_is_the_last_word(void **state)
+{
+    (void)state;
+    for (size_t piece = 1; piece < 30; piece++) {
+        struct buf core = {0}, client, later;
+        struct fixture f;
+
+        refuse_large(&f, H2_END_STREAM);
+        put_core_opening(&core, 2);
+        client = written(&f, &core, piece);
+        core.size = 0;
+        put_frame(&core, H2_PING, H2_ACK, 0, "12345678", 8);
+        put_frame(&core, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, 1, "\x88",
+                  1);
+        put_frame(&core, H2_RST_STREAM, 0, 1, "\0\0\0\0", 4);
+        put_frame(&core, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, 3, "\x88",
+                  1);
+        later = written(&f, &core, piece);
+        assert_int_equal(later.size, 17 + 10);
+        assert_memory_equal(later.data, core.data, 17);
+        assert_memory_equal(later.data + 17, core.data + core.size - 10, 10);
+        buf_release(&core);
+        buf_release(&client);
+        buf_release(&later);
+        end(&f);
+    }
+}
+
 static void test_h2_answer_announces_a_smaller_table(void **state)
 {
     struct buf core = {0}, client;
@@ -602,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_h2_answer_takes_the_place_of_its_acknowledgement),
         cmocka_unit_test(test_h2_answer_of_a_begun_call_is_trailers),
         cmocka_unit_test(test_h2_answer_is_dropped_when_the_call_has_ended),
+        cmocka_unit_test(test_h2_answer_is_the_last_word),
         cmocka_unit_test(test_h2_answer_announces_a_smaller_table),
         cmocka_unit_test(test_h2_out_goes_back_to_what_was_sent),
         cmocka_unit_test(test_h2_streams_finds_what_is_open),
