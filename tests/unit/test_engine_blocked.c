@@ -320,11 +320,60 @@ static void test_threads_of_a_team_share_the_work(void **state)
     eng_team_free(team);
 }
 
+/* --- a pair of convolutions in chunks, by threads --- */
+
+#define PAIR "tests/passes/blocked_inverted_residual/"
+
+enum { PAIR_OUTPUTS = 4096 };
+
+/* The answer of the model by `threads` threads; its number of elements. */
+static int64_t run_pair(unsigned off, int threads, float *answer)
+{
+    struct error err;
+    struct eng_team *team = eng_team_new(threads, &err);
+    struct eng_options options = {.team = team, .passes_off = off};
+    struct eng_model *model = eng_model_open(PAIR "model.onnx", &options, &err);
+    struct eng_tensor in = {0}, out = {0};
+    struct eng_run *run;
+    struct arena arena;
+    int64_t count;
+
+    arena_init(&arena, 0);
+    assert_non_null(model);
+    assert_true(eng_tensor_read(PAIR "input_0.pb", &arena, &in, &err));
+    run = eng_run_new(model, &err);
+    assert_non_null(run);
+    assert_true(eng_run_execute(run, &in, &out, NULL, &err));
+    count = eng_tensor_count(&out);
+    assert_true(count > 0 && count <= PAIR_OUTPUTS);
+    memcpy(answer, out.data, (size_t)count * sizeof *answer);
+    eng_run_free(run);
+    eng_model_put(model);
+    eng_team_free(team);
+    arena_release(&arena);
+    return count;
+}
+
+static void test_threads_share_the_chunks_of_a_pair(void **state)
+{
+    float want[PAIR_OUTPUTS], got[PAIR_OUTPUTS];
+    int64_t count = run_pair(~0U, 1, want);
+
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++) {
+        assert_int_equal(run_pair(0, threads, got), count);
+        for (int64_t i = 0; i < count; i++)
+            assert_true(fabsf(got[i] - want[i]) <=
+                        1e-5F + 1e-4F * fabsf(want[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fast_form_matches_the_reference),
         cmocka_unit_test(test_threads_of_a_team_share_the_work),
+        cmocka_unit_test(test_threads_share_the_chunks_of_a_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
