@@ -31,6 +31,8 @@ if(NOT SANITIZE STREQUAL "thread") # one thread each
   endforeach()
   add_test(NAME ops.models
            COMMAND engine_check ${CMAKE_CURRENT_SOURCE_DIR}/data/models)
+  script_test(ops.conformance python3
+    ${CMAKE_CURRENT_SOURCE_DIR}/conformance/run.py $<TARGET_FILE:engine_check>)
 endif()
 
 file(GLOB seeds data/malformed/*.onnx data/models/*/model.onnx)
