@@ -337,15 +337,16 @@ static void multiply(const struct op_node *op, struct team_seat *seat,
                      struct work *w)
 {
     const struct op_qgemm *q = w->q;
-    int64_t parts = q->rows * q->k / PRODUCTS_EACH * q->n;
+    double products = (double)q->rows * (double)q->k * (double)q->n;
+    int64_t parts = op->threads;
 
     if (op->threads > 1 && q->rows >= (int64_t)ROWS_FEW * op->threads) {
         w->each = ROWS_EACH < q->rows / op->threads ? ROWS_EACH : ROWS_FEW;
         team_for(seat, share(q->rows, w->each), row_part, w);
         return;
     }
-    if (parts > op->threads)
-        parts = op->threads;
+    if (products < (double)parts * PRODUCTS_EACH)
+        parts = (int64_t)(products / PRODUCTS_EACH);
     w->each = share(q->panels, parts);
     team_for(seat, share(q->panels, w->each), column_part, w);
 }

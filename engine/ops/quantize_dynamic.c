@@ -40,20 +40,65 @@ float op_quant_range(const float *x, int64_t count, uint8_t *zero)
     return scale;
 }
 
+/* Elements of a part that is worth handing out, and how many at most. */
+enum { EACH = 1 << 15, PARTS_MAX = 64 };
+
+struct work {
+    const float *x;
+    uint8_t *y;
+    int64_t count, each;
+    float (*range)[2]; /* by part */
+    struct quantize_step step;
+};
+
+static int64_t part_size(const struct work *w, int64_t part)
+{
+    int64_t rest = w->count - part * w->each;
+
+    return rest < w->each ? rest : w->each;
+}
+
+static void range_part(void *context, int64_t part, int thread)
+{
+    const struct work *w = context;
+
+    (void)thread;
+    kernels()->float_range(w->x + part * w->each, part_size(w, part),
+                           w->range[part]);
+}
+
+static void quantize_part(void *context, int64_t part, int thread)
+{
+    const struct work *w = context;
+
+    (void)thread;
+    kernels()->quantize_bytes(w->x + part * w->each, part_size(w, part),
+                              &w->step, w->y + part * w->each);
+}
+
 static bool dynamic_run(const struct op_node *op, const struct op_frame *frame,
                         struct error *err)
 {
-    const float *x = op_in(op, frame, 0);
+    float range[PARTS_MAX][2];
     float *scale = op_out(op, frame, 1);
     uint8_t *zero = op_out(op, frame, 2);
-    int64_t count = eng_tensor_count(op->in[0]);
-    struct quantize_step step = {.low = 0};
+    struct work w = {.x = op_in(op, frame, 0),
+                     .y = op_out(op, frame, 0),
+                     .count = eng_tensor_count(op->in[0]),
+                     .range = range};
+    int64_t parts = (w.count + EACH - 1) / EACH;
 
     (void)err;
-    *scale = op_quant_range(x, count, zero);
-    step.scale = *scale;
-    step.zero = *zero;
-    kernels()->quantize_bytes(x, count, &step, op_out(op, frame, 0));
+    parts = parts > PARTS_MAX ? PARTS_MAX : parts > 0 ? parts : 1;
+    w.each = (w.count + parts - 1) / parts;
+    if (w.each > 0)
+        parts = (w.count + w.each - 1) / w.each;
+    team_for(frame->seat, parts, range_part, &w);
+    /* The range of all ends is that of all elements. */
+    *scale = op_quant_range(&range[0][0], 2 * parts, zero);
+    w.step.scale = *scale;
+    w.step.zero = *zero;
+    team_for(frame->seat, parts, quantize_part, &w);
     return true;
 }
 
