@@ -85,6 +85,18 @@ uint64_t onednn_conv_order(const struct onednn_conv *conv);
 bool onednn_conv_pack(const struct onednn_conv *conv,
                       const struct onednn_filter *filter, float *packed);
 
+/* A packed filter of one of the known orders (not of winograd). */
+struct onednn_packing {
+    uint64_t order; /* onednn_conv_order() */
+    int64_t kernel_size, block;
+    int64_t outs, ins;  /* of the filter */
+    int64_t padded_ins; /* of one group, as packed */
+};
+
+/* The filter [outs, ins, kernel_size] again, bit by bit. */
+void onednn_conv_unpack(const struct onednn_packing *packing,
+                        const float *packed, float *elements);
+
 struct onednn_conv_args;
 
 /* NULL: memory is out. */

@@ -200,3 +200,35 @@ bool onednn_conv_pack(const struct onednn_conv *conv,
     }
     return pack_opaque(conv, filter, packed);
 }
+
+/* --- the way back --- */
+
+/* Where element (o, i) at kernel place k is. */
+static int64_t place(const struct onednn_packing *p, int64_t o, int64_t i,
+                     int64_t k)
+{
+    int64_t b = p->block, row = o / b;
+
+    switch ((enum onednn_order)p->order) {
+    case ONEDNN_FIRST:
+        return ((row * p->kernel_size + k) * p->padded_ins + i) * b + o % b;
+    case ONEDNN_DEPTHWISE:
+        return (row * p->kernel_size + k) * b + o % b;
+    case ONEDNN_DENSE:
+    case ONEDNN_OPAQUE:
+        break;
+    }
+    row = (row * (p->padded_ins / b) + i / b) * p->kernel_size + k;
+    return (row * b + i % b) * b + o % b;
+}
+
+void onednn_conv_unpack(const struct onednn_packing *packing,
+                        const float *packed, float *elements)
+{
+    for (int64_t o = 0; o < packing->outs; o++) {
+        for (int64_t i = 0; i < packing->ins; i++) {
+            for (int64_t k = 0; k < packing->kernel_size; k++)
+                *elements++ = packed[place(packing, o, i, k)];
+        }
+    }
+}

@@ -53,11 +53,12 @@ static void add_attr(struct pair_state *state, const struct op_node *op,
     state->first_node.attr_count++;
 }
 
+/* Which of our inputs are x, w and b of each. */
+static const size_t input_of[PAIR][3] = {{0, 1, 3}, {0, 2, 4}};
+
 /* The two convolutions as nodes of their own. */
 static void split_node(struct op_node *op, struct pair_state *state)
 {
-    static const size_t inputs[PAIR][3] = {{0, 1, 3}, {0, 2, 4}};
-
     state->first_node = *op->node;
     state->first_node.attrs = state->first_attrs;
     state->first_node.attr_count = 0;
@@ -73,7 +74,7 @@ static void split_node(struct op_node *op, struct pair_state *state)
         one->in_count = 3;
         one->out = state->out[k];
         for (size_t i = 0; i < 3; i++) {
-            size_t from = inputs[k][i];
+            size_t from = input_of[k][i];
 
             state->in[k][i] = op_has(op, from) ? op->in[from] : NULL;
             state->in_value[k][i] =
@@ -171,6 +172,15 @@ static size_t round_up(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
+/* What only the packed forms are read of. */
+static void note_packed(struct op_node *op, const struct pair_state *state)
+{
+    for (int k = 0; k < PAIR; k++) {
+        for (size_t i = 1; i < 3; i++)
+            op->packed |= (state->op[k].packed >> i & 1) << input_of[k][i];
+    }
+}
+
 static bool fast_prepare(struct op_node *op, struct error *err)
 {
     struct pair_state *state = op->state;
@@ -186,6 +196,7 @@ static bool fast_prepare(struct op_node *op, struct error *err)
     }
     if (!parts[FIRST].packed || !parts[SECOND].packed)
         return plain_prepare(op, err);
+    note_packed(op, state);
     scratch = parts[FIRST].scratch_bytes > parts[SECOND].scratch_bytes
                   ? parts[FIRST].scratch_bytes
                   : parts[SECOND].scratch_bytes;
@@ -295,6 +306,7 @@ const struct op_impl op_conv_pair_fast = {.name = "conv_pair.onednn",
                                           .in_max = 5,
                                           .out_min = 1,
                                           .out_max = 1,
+                                          .flags = OP_PACKED,
                                           .infer = pair_infer,
                                           .accepts = fast_accepts,
                                           .prepare = fast_prepare,

@@ -159,7 +159,7 @@ static bool make_forms(const struct op_node *op, struct conv_parts *state)
 
 /* What op_pack() needs to know; the key ends at `conv`. */
 struct filter_key {
-    uint64_t order;
+    struct onednn_packing packing;
     int64_t begin, padded_outs;
     const struct onednn_conv *conv;
     struct onednn_filter filter;
@@ -174,17 +174,40 @@ static void pack_filter(const void *source, void *packed, const void *how)
     *key->ok = onednn_conv_pack(key->conv, &key->filter, packed);
 }
 
-/* Packs `blocks` of output channels from `begin` on. */
+static void unpack_filter(const void *packed, void *weight, const void *how)
+{
+    const struct filter_key *key = how;
+
+    onednn_conv_unpack(&key->packing, packed, weight);
+}
+
+static struct onednn_packing packing_of(const struct conv_parts *state,
+                                        const struct onednn_conv *conv)
+{
+    const struct op_conv *c = &state->base.conv;
+    const struct onednn_conv_shape *shape = onednn_conv_shape_of(conv);
+
+    return (struct onednn_packing){.order = onednn_conv_order(conv),
+                                   .kernel_size = c->kernel_size,
+                                   .block = state->base.block,
+                                   .outs = c->out_channels,
+                                   .ins = c->in_channels / c->groups,
+                                   .padded_ins =
+                                       shape->in_channels / shape->groups};
+}
+
+/* Packs range[1] blocks of output channels from range[0] on. A filter that is
+ * packed as a whole need not stay. */
 static const float *pack_blocks(struct op_node *op, struct conv_parts *state,
                                 const struct onednn_conv *conv,
                                 const int64_t range[2], struct error *err)
 {
     const struct op_conv *c = &state->base.conv;
     int64_t block = state->base.block, first = range[0] * block;
-    int64_t ins = c->in_channels / c->groups, left = c->out_channels - first;
+    int64_t left = c->out_channels - first;
     int64_t own = onednn_conv_shape_of(conv)->out_channels / block;
     bool ok = true;
-    struct filter_key how = {.order = onednn_conv_order(conv),
+    struct filter_key how = {.packing = packing_of(state, conv),
                              .begin = first,
                              .padded_outs = range[1] * block,
                              .conv = conv,
@@ -194,13 +217,13 @@ static const float *pack_blocks(struct op_node *op, struct conv_parts *state,
     const float *packed;
 
     how.filter = (struct onednn_filter){
-        .elements =
-            (const float *)op->in[1]->data + first * ins * c->kernel_size,
+        .elements = (const float *)op->in[1]->data +
+                    first * how.packing.ins * c->kernel_size,
         .outs = left < how.padded_outs ? left : how.padded_outs,
-        .ins = ins,
+        .ins = how.packing.ins,
         .padded_outs = how.padded_outs};
-    packed = op_pack(
-        op, &key,
+    packed = op_pack_only(
+        op, &key, state->base.winograd ? NULL : unpack_filter,
         onednn_conv_weight_bytes(conv) / (size_t)own * (size_t)range[1], err);
     if (packed && !ok) {
         fail(err, ERR_OUT_OF_MEMORY, "no memory to pack weights");

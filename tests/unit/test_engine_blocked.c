@@ -320,6 +320,70 @@ static void test_threads_of_a_team_share_the_work(void **state)
     eng_team_free(team);
 }
 
+/* --- packed filters --- */
+
+static void check_packing(const struct onednn_conv_shape *shape, int64_t outs,
+                          int64_t ins)
+{
+    struct onednn_conv *conv = onednn_conv_new(shape);
+    int64_t size = shape->kernel[0] * shape->kernel[1], count;
+    struct onednn_packing packing = {.kernel_size = size,
+                                     .block = shape->block,
+                                     .outs = outs,
+                                     .ins = ins,
+                                     .padded_ins =
+                                         shape->in_channels / shape->groups};
+    struct onednn_filter filter = {
+        .outs = outs, .ins = ins, .padded_outs = shape->out_channels};
+    uint64_t random = 13;
+    float *elements, *packed, *back;
+
+    assert_non_null(conv);
+    count = outs * ins * size;
+    elements = numbers(&random, count);
+    back = numbers(&random, count);
+    packed = calloc(1, onednn_conv_weight_bytes(conv));
+    assert_non_null(packed);
+    filter.elements = elements;
+    packing.order = onednn_conv_order(conv);
+    assert_true(onednn_conv_pack(conv, &filter, packed));
+    onednn_conv_unpack(&packing, packed, back);
+    assert_memory_equal(elements, back, (size_t)count * sizeof *back);
+    onednn_conv_free(conv);
+    free(elements);
+    free(packed);
+    free(back);
+}
+
+static void test_packed_filters_come_back(void **state)
+{
+    int64_t b = onednn_block();
+    struct onednn_conv_shape shape = {.batch = 1,
+                                      .groups = 1,
+                                      .in_channels = 2 * b,
+                                      .out_channels = 3 * b,
+                                      .in = {5, 5},
+                                      .out = {3, 4},
+                                      .kernel = {3, 2},
+                                      .stride = {1, 1},
+                                      .dilation = {1, 1},
+                                      .block = (int)b};
+
+    (void)state;
+    if (!b)
+        skip();
+    check_packing(&shape, 3 * b - 3, 2 * b - 5);
+    shape.plain_input = true;
+    shape.in_channels = 3;
+    check_packing(&shape, 2 * b + 1, 3);
+    shape.plain_input = false;
+    shape.groups = shape.in_channels = shape.out_channels;
+    check_packing(&shape, 3 * b - 1, 1);
+    shape.groups = 2;
+    shape.in_channels = shape.out_channels = 4 * b;
+    check_packing(&shape, 4 * b, 2 * b);
+}
+
 /* --- a pair of convolutions in chunks, by threads --- */
 
 #define PAIR "tests/passes/blocked_inverted_residual/"
@@ -373,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fast_form_matches_the_reference),
         cmocka_unit_test(test_threads_of_a_team_share_the_work),
+        cmocka_unit_test(test_packed_filters_come_back),
         cmocka_unit_test(test_threads_share_the_chunks_of_a_pair),
     };
 
