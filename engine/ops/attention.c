@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "kernel/head.h"
+#include "kernel/rows.h"
+
+enum { ALIGNMENT = 64 };
 
 /* --- one head --- */
 
@@ -18,28 +22,77 @@ static bool add_product(size_t *total, int64_t rows, int64_t columns)
            !__builtin_add_overflow(*total, count, total);
 }
 
+static struct kernel_head kernel_sizes(const struct op_head *head)
+{
+    return (struct kernel_head){.q_rows = head->q_seq,
+                                .kv_rows = head->kv_seq,
+                                .size = head->size,
+                                .v_size = head->v_size,
+                                .q_step = head->size,
+                                .k_step = head->size,
+                                .v_step = head->v_size,
+                                .y_step = head->v_size,
+                                .scale = head->scale,
+                                .zero_empty = true};
+}
+
 bool op_head_room(struct op_node *op, const struct op_head *sizes,
                   size_t before, struct error *err)
 {
-    size_t floats = before;
+    const struct kernel_head kernel = kernel_sizes(sizes);
+    size_t floats = before, room;
 
     if (!add_product(&floats, sizes->q_seq, sizes->size) ||
         !add_product(&floats, sizes->kv_seq, sizes->size) ||
         !add_product(&floats, sizes->kv_seq, sizes->v_size) ||
         !add_product(&floats, sizes->q_seq, sizes->kv_seq) ||
         !add_product(&floats, sizes->q_seq, sizes->v_size) ||
-        __builtin_mul_overflow(floats, sizeof(float), &op->scratch_bytes))
+        __builtin_mul_overflow(floats, sizeof(float), &op->scratch_bytes) ||
+        !kernel_head_scratch(&kernel, &room) ||
+        __builtin_add_overflow(room, ALIGNMENT, &room) ||
+        __builtin_add_overflow(op->scratch_bytes, room, &op->scratch_bytes))
         return fail(err, ERR_MODEL_INVALID, "the heads are too large");
     return true;
 }
 
 void op_head_place(struct op_head *head, float *memory)
 {
+    uintptr_t end;
+
     head->q = memory;
     head->k = head->q + head->q_seq * head->size;
     head->v = head->k + head->kv_seq * head->size;
     head->scores = head->v + head->kv_seq * head->v_size;
     head->y = head->scores + head->q_seq * head->kv_seq;
+    head->room = head->y + head->q_seq * head->v_size;
+    end = (uintptr_t)head->room % ALIGNMENT;
+    head->room = (char *)head->room + (end ? ALIGNMENT - end : 0);
+}
+
+void op_head_attend(const struct op_head *head, bool adds)
+{
+    struct kernel_head kernel = kernel_sizes(head);
+
+    if (!head->kv_seq || !head->q_seq) {
+        memset(head->y, 0,
+               (size_t)(head->q_seq * head->v_size) * sizeof *head->y);
+        return;
+    }
+    kernel.q = head->q;
+    kernel.k = head->k;
+    kernel.v = head->v;
+    kernel.y = head->y;
+    kernel.add = adds ? head->scores : NULL;
+    kernel.add_row = head->kv_seq;
+    kernel.add_column = 1;
+    kernel.scratch = head->room;
+    kernels()->attention_head(&kernel);
+}
+
+void op_head_clear(const struct op_head *head)
+{
+    memset(head->scores, 0,
+           (size_t)(head->q_seq * head->kv_seq) * sizeof *head->scores);
 }
 
 void op_head_scores(const struct op_head *head)
@@ -57,28 +110,22 @@ void op_head_scores(const struct op_head *head)
         head->scores[i] *= head->scale;
 }
 
-static void softmax_row(float *row, int64_t count)
-{
-    float max = -INFINITY, sum = 0;
-
-    for (int64_t i = 0; i < count; i++)
-        max = row[i] > max ? row[i] : max;
-    if (max == -INFINITY) {
-        memset(row, 0, (size_t)count * sizeof *row);
-        return;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        row[i] = expf(row[i] - max);
-        sum += row[i];
-    }
-    for (int64_t i = 0; i < count; i++)
-        row[i] /= sum;
-}
-
 void op_head_softmax(const struct op_head *head)
 {
-    for (int64_t s = 0; s < head->q_seq; s++)
-        softmax_row(head->scores + s * head->kv_seq, head->kv_seq);
+    const struct kernels *k = kernels();
+    int64_t count = head->kv_seq;
+
+    for (int64_t s = 0; count && s < head->q_seq; s++) {
+        float *row = head->scores + s * count;
+        int64_t t = 0;
+
+        while (t < count && row[t] == -INFINITY)
+            t++;
+        if (t == count)
+            memset(row, 0, (size_t)count * sizeof *row);
+        else
+            k->softmax_rows(row, row, 1, count);
+    }
 }
 
 void op_head_values(const struct op_head *head)

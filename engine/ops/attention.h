@@ -16,6 +16,7 @@ struct op_head {
     int64_t q_seq, kv_seq, size, v_size;
     float scale;
     float *q, *k, *v, *scores, *y;
+    void *room; /* of the kernel */
 };
 
 /* Bytes for a head behind `before` floats, into op->scratch_bytes.
@@ -34,6 +35,16 @@ void op_head_softmax(const struct op_head *head);
 
 /* y = scores v */
 void op_head_values(const struct op_head *head);
+
+/*
+ * All of it at once: y = softmax(scale q k' + scores) v, where `scores` holds
+ * what is added (op_head_clear(), then op_head_add() and its kin), or, without
+ * `adds`, y = softmax(scale q k') v. Rows of -infinity alone become 0.
+ */
+void op_head_attend(const struct op_head *head, bool adds);
+
+/* scores = 0 */
+void op_head_clear(const struct op_head *head);
 
 /* scores[s, t] = -infinity where t > s + offset. */
 void op_head_causal(const struct op_head *head, int64_t offset);

@@ -144,12 +144,20 @@ static bool counts(const struct op_node *op, const int32_t *mask, int64_t b,
            (shape->dims[0] == state->batch || t >= mask[state->batch + b]);
 }
 
-static void mask_head(const struct op_node *op, const struct op_frame *frame,
+/* The addends of head h; returns whether there are any. Heads share them
+ * unless they come from a tensor. */
+static bool mask_head(const struct op_node *op, const struct op_frame *frame,
                       const struct op_head *head, int64_t b, int64_t h)
 {
     const struct ms_state *state = op->state;
     const int32_t *mask =
         op_has(op, state->mask) ? op_in(op, frame, state->mask) : NULL;
+
+    if (!mask && !op_has(op, state->add) && !state->is_causal)
+        return false;
+    if (h && !op_has(op, state->add))
+        return true;
+    op_head_clear(head);
 
     for (int64_t i = 0; mask && i < head->q_seq * head->kv_seq; i++) {
         if (!counts(op, mask, b, i / head->kv_seq, i % head->kv_seq))
@@ -160,6 +168,7 @@ static void mask_head(const struct op_node *op, const struct op_frame *frame,
                     h);
     if (state->is_causal)
         op_head_causal(head, head->kv_seq - head->q_seq);
+    return true;
 }
 
 /* Where the elements of q, k and v are, and the bias of each (or NULL). */
@@ -193,10 +202,7 @@ static void run_head(const struct op_node *op, const struct op_frame *frame,
         op_heads_store(&state->present_k, head->k, b, h, from->present_k);
     if (from->present_v)
         op_heads_store(&state->present_v, head->v, b, h, from->present_v);
-    op_head_scores(head);
-    mask_head(op, frame, head, b, h);
-    op_head_softmax(head);
-    op_head_values(head);
+    op_head_attend(head, mask_head(op, frame, head, b, h));
     op_heads_store(&state->y, head->y, b, h, op_out(op, frame, 0));
 }
 

@@ -270,6 +270,17 @@ static void run_head(const struct op_node *op, const struct op_frame *frame,
     const int64_t at[] = {b, h};
 
     load_head(op, frame, head, b, h);
+    if (state->softcap <= 0 && op->out_count <= SCORES) {
+        bool adds = op_has(op, MASK) || op_has(op, NONPAD) || state->is_causal;
+
+        if (adds) {
+            op_head_clear(head);
+            mask_head(op, frame, head, b, h);
+        }
+        op_head_attend(head, adds);
+        op_heads_store(&state->y, head->y, b, h, op_out(op, frame, Y));
+        return;
+    }
     op_head_scores(head);
     put_scores(op, frame, head, at, RAW);
     cap(state, head);

@@ -25,7 +25,7 @@
 #include "clones.h"
 #include "walk.h"
 
-enum { LANES = 16 };
+enum { LANES = 16, ACROSS_MIN = 4 };
 
 #define T          float
 #define ADD(q, v)  ((q) + (v))
@@ -96,28 +96,29 @@ enum { LANES = 16 };
 typedef void (*reduce_row_fn)(const void *data, int64_t step, int64_t count,
                               void *result);
 typedef void (*reduce_start_fn)(void *result);
+/* Takes element i into result i. */
+typedef void (*reduce_across_fn)(const void *data, void *result, int64_t count);
 
 struct reduce_fns {
     reduce_row_fn row;
     reduce_start_fn start;
+    reduce_across_fn across;
 };
 
 enum { TYPE_SLOTS = ENG_BF16 + 1 };
 
+#define FNS(kind, type)                                                        \
+    {                                                                          \
+        kind##_##type, kind##_start_##type, kind##_across_##type               \
+    }
 #define ALL_TYPES(kind)                                                        \
-    [ENG_F32] = {kind##_f32, kind##_start_f32},                                \
-    [ENG_F64] = {kind##_f64, kind##_start_f64},                                \
-    [ENG_I32] = {kind##_i32, kind##_start_i32},                                \
-    [ENG_I64] = {kind##_i64, kind##_start_i64},                                \
-    [ENG_U32] = {kind##_u32, kind##_start_u32},                                \
-    [ENG_U64] = {kind##_u64, kind##_start_u64}
+    [ENG_F32] = FNS(kind, f32), [ENG_F64] = FNS(kind, f64),                    \
+    [ENG_I32] = FNS(kind, i32), [ENG_I64] = FNS(kind, i64),                    \
+    [ENG_U32] = FNS(kind, u32), [ENG_U64] = FNS(kind, u64)
 #define BYTE_TYPES(kind)                                                       \
-    [ENG_I8] = {kind##_i8, kind##_start_i8},                                   \
-    [ENG_U8] = {kind##_u8, kind##_start_u8},                                   \
-    [ENG_BOOL] = {kind##_bool, kind##_start_bool}
-#define FLOAT_TYPES(kind)                                                      \
-    [ENG_F32] = {kind##_f32, kind##_start_f32}, [ENG_F64] = {kind##_f64,       \
-                                                             kind##_start_f64}
+    [ENG_I8] = FNS(kind, i8), [ENG_U8] = FNS(kind, u8),                        \
+    [ENG_BOOL] = FNS(kind, bool)
+#define FLOAT_TYPES(kind) [ENG_F32] = FNS(kind, f32), [ENG_F64] = FNS(kind, f64)
 
 /* What becomes of a finished result. */
 enum reduce_finish { KEEP, DIVIDE, ROOT, LOGARITHM, SUM_EXP };
@@ -313,6 +314,33 @@ static void reduce_one(const struct reduce_state *state, enum eng_dtype dtype,
         sum_exp_f64(walk, (const double *)(const void *)x, result);
 }
 
+/* y's elements lie side by side in x: whole rows are taken in. */
+static bool goes_across(const struct reduce_state *state)
+{
+    return state->finish != SUM_EXP && state->kept.inner_step[0] == 1 &&
+           state->kept.inner >= ACROSS_MIN;
+}
+
+/* A row of y. */
+static void reduce_across(const struct reduce_state *state,
+                          enum eng_dtype dtype, const char *x, char *y)
+{
+    int64_t size = (int64_t)eng_dtype_size(dtype), count = state->kept.inner;
+    const struct op_walk *walk = &state->reduced;
+    struct op_place at;
+
+    for (int64_t i = 0; i < count; i++)
+        state->fns.start(y + i * size);
+    for (bool more = op_walk_first(walk, &at); more;
+         more = op_walk_next(walk, &at)) {
+        for (int64_t i = 0; i < walk->inner; i++)
+            state->fns.across(
+                x + (at.offset[0] + i * walk->inner_step[0]) * size, y, count);
+    }
+    for (int64_t i = 0; i < count; i++)
+        finish(state, dtype, y + i * size);
+}
+
 static bool reduce_run(const struct op_node *op, const struct op_frame *frame,
                        struct error *err)
 {
@@ -321,6 +349,7 @@ static bool reduce_run(const struct op_node *op, const struct op_frame *frame,
     int64_t size = (int64_t)eng_dtype_size(op->out[0]->dtype);
     const char *x = op_in(op, frame, 0);
     char *y = op_out(op, frame, 0);
+    bool across = goes_across(state);
     struct op_place at;
 
     (void)err;
@@ -328,6 +357,11 @@ static bool reduce_run(const struct op_node *op, const struct op_frame *frame,
          more = op_walk_next(walk, &at)) {
         const char *row = x + at.offset[0] * size;
 
+        if (across) {
+            reduce_across(state, op->in[0]->dtype, row, y);
+            y += walk->inner * size;
+            continue;
+        }
         for (int64_t i = 0; i < walk->inner; i++, y += size)
             reduce_one(state, op->in[0]->dtype,
                        row + i * walk->inner_step[0] * size, y);
