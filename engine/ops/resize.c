@@ -445,12 +445,32 @@ struct resize_step {
 static void mix_rows(const struct resize_step *step, const struct tap *tap,
                      const float *x, float *y)
 {
-    for (int64_t i = 0; i < step->inner; i++) {
+    int64_t inner = step->inner;
+
+    for (int64_t i = 0; i < inner; i++)
+        y[i] = tap->outside ? step->state->extrapolation : 0;
+    for (int64_t t = 0; !tap->outside && t < step->axis->span; t++) {
+        const float *row = x + tap->at[t] * inner;
+        float weight = tap->weight[t];
+
+        for (int64_t i = 0; weight != 0 && i < inner; i++)
+            y[i] += weight * row[i];
+    }
+}
+
+/* The last axis: one element for each tap. */
+static void mix_elements(const struct resize_step *step, const float *x,
+                         float *y)
+{
+    const struct axis *axis = step->axis;
+
+    for (int64_t i = 0; i < axis->out; i++) {
+        const struct tap *tap = &axis->taps[i];
         float sum = 0;
 
-        for (int64_t t = 0; t < step->axis->span; t++) {
+        for (int64_t t = 0; t < axis->span; t++) {
             if (tap->weight[t] != 0)
-                sum += tap->weight[t] * x[tap->at[t] * step->inner + i];
+                sum += tap->weight[t] * x[tap->at[t]];
         }
         y[i] = tap->outside ? step->state->extrapolation : sum;
     }
@@ -502,6 +522,12 @@ static void resize_axis(const struct resize_step *step, const char *x, char *y)
     for (int64_t o = 0; o < step->outer; o++) {
         const char *plane = x + (size_t)(o * axis->in) * row;
 
+        if (mixes && step->inner == 1) {
+            mix_elements(step, (const float *)(const void *)plane,
+                         (float *)(void *)y);
+            y += (size_t)axis->out * row;
+            continue;
+        }
         for (int64_t i = 0; i < axis->out; i++, y += row) {
             const struct tap *tap = &axis->taps[i];
 
