@@ -29,6 +29,11 @@ bool op_conv_infer(struct op_node *op, struct error *err);
 /* The infer of every ConvTranspose row. Errors: see conv_transpose.c. */
 bool op_conv_transpose_infer(struct op_node *op, struct error *err);
 
+/* The infer of ConvInteger and QLinearConv; op->state begins with a struct
+ * op_conv. Errors: see qconv.c. */
+bool op_conv_integer_infer(struct op_node *op, struct error *err);
+bool op_qlinear_conv_infer(struct op_node *op, struct error *err);
+
 /* Two of the forms; FusedConv runs them too. */
 extern const struct op_impl op_conv_gemm, op_conv;
 

@@ -143,7 +143,7 @@ static void qconv_all(const struct op_node *op, const struct op_frame *frame,
 
 /* --- ConvInteger --- */
 
-static bool integer_infer(struct op_node *op, struct error *err)
+bool op_conv_integer_infer(struct op_node *op, struct error *err)
 {
     struct qconv_state inputs = {.w = 1, .x_zero = 2, .w_zero = 3};
 
@@ -174,14 +174,14 @@ const struct op_impl op_conv_integer = {.name = "conv.integer",
                                         .in_max = 4,
                                         .out_min = 1,
                                         .out_max = 1,
-                                        .infer = integer_infer,
+                                        .infer = op_conv_integer_infer,
                                         .run = integer_run};
 
 /* --- QLinearConv --- */
 
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS };
 
-static bool linear_infer(struct op_node *op, struct error *err)
+bool op_qlinear_conv_infer(struct op_node *op, struct error *err)
 {
     struct qconv_state inputs = {.w = W, .x_zero = X_ZERO, .w_zero = W_ZERO};
     const struct eng_tensor *bias = op_has(op, BIAS) ? op->in[BIAS] : NULL;
@@ -226,5 +226,5 @@ const struct op_impl op_qlinear_conv = {.name = "qlinear_conv",
                                         .in_max = 9,
                                         .out_min = 1,
                                         .out_max = 1,
-                                        .infer = linear_infer,
+                                        .infer = op_qlinear_conv_infer,
                                         .run = linear_run};

@@ -34,14 +34,20 @@ static bool is_float(const struct op_node *op, size_t input)
     return !op_has(op, input) || op->in[input]->dtype == ENG_F32;
 }
 
+bool op_qgemm_constants(const struct op_node *op,
+                        const struct op_qgemm_inputs *in)
+{
+    return op_is_weight(op, in->b) && is_constant(op, in->b_scale) &&
+           is_constant(op, in->b_zero) && is_float(op, in->a_scale) &&
+           is_float(op, in->b_scale);
+}
+
 bool op_qgemm_fits(const struct op_node *op, const struct op_qgemm_inputs *in)
 {
     const struct eng_tensor *a = op->in[in->a], *b = op->in[in->b];
 
-    return op_is_weight(op, in->b) && b->rank == 2 && eng_tensor_count(a) > 0 &&
-           eng_tensor_count(b) > 0 && is_constant(op, in->b_scale) &&
-           is_constant(op, in->b_zero) && is_float(op, in->a_scale) &&
-           is_float(op, in->b_scale) &&
+    return op_qgemm_constants(op, in) && b->rank == 2 &&
+           eng_tensor_count(a) > 0 && eng_tensor_count(b) > 0 &&
            is_one_or_rows(op, in->a_scale, a->rank == 2) &&
            is_one_or_rows(op, in->a_zero, a->rank == 2);
 }
@@ -225,9 +231,11 @@ bool op_qgemm_prepare(struct op_node *op, struct op_qgemm *q, struct error *err)
     int64_t panel;
 
     q->kernels = kernels();
-    q->k = b->dims[q->transposed ? 1 : 0];
-    q->n = b->dims[q->transposed ? 0 : 1];
-    q->rows = eng_tensor_count(op->in[q->in.a]) / q->k;
+    if (!q->k) {
+        q->k = b->dims[q->transposed ? 1 : 0];
+        q->n = b->dims[q->transposed ? 0 : 1];
+        q->rows = eng_tensor_count(op->in[q->in.a]) / q->k;
+    }
     panel = q->kernels->gemm_i8_panel();
     q->panels = (q->n + panel - 1) / panel;
     return pack_b(op, q, err) && column_lists(op, q, err) &&

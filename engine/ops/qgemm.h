@@ -54,9 +54,15 @@ struct op_qgemm {
  */
 bool op_qgemm_fits(const struct op_node *op, const struct op_qgemm_inputs *in);
 
+/* Of these only what is said of constants and types: for operators that bring
+ * their operands into shape themselves. */
+bool op_qgemm_constants(const struct op_node *op,
+                        const struct op_qgemm_inputs *in);
+
 /*
  * For prepare: packs b, sets `q` and op->scratch_bytes. q->in, q->left and
- * q->transposed are set by the caller. b may be float, and is then quantised
+ * q->transposed are set by the caller; so may be k, n and rows, where b is no
+ * matrix. b may be float, and is then quantised
  * by column. ERR_OUT_OF_MEMORY, ERR_MODEL_INVALID: too large.
  */
 bool op_qgemm_prepare(struct op_node *op, struct op_qgemm *q,

@@ -1,0 +1,264 @@
+/*
+ * ConvInteger and QLinearConv with constant filters and one group: see qconv.c
+ * for what they compute. Some output positions at a time become rows of bytes,
+ * each what one position sees; kernel/gemm_i8.h multiplies them with the packed
+ * filters, and the results go to their channels.
+ *
+ *   scratch  for each thread [rows of bytes][their sums][results]
+ */
+#include <string.h>
+
+#include "conv.h"
+#include "kernel/quantize.h"
+#include "qgemm.h"
+#include "quant.h"
+
+/* Positions at a time: rows that stay in the second cache. */
+enum { ROWS = 128, TAPS_MAX = 64, ALIGNMENT = 64 };
+
+struct packed_state {
+    struct op_conv conv; /* as infer left it */
+    struct op_qgemm q;
+    bool is_sum; /* ConvInteger */
+    size_t sums_at, results_at, thread_bytes;
+    int64_t chunks; /* of an image */
+};
+
+static const struct op_qgemm_inputs linear_inputs = {
+    .a = 0, .a_scale = 1, .a_zero = 2, .b = 3, .b_scale = 4, .b_zero = 5};
+enum { Y_SCALE = 6, Y_ZERO = 7, BIAS = 8 };
+
+static const struct op_qgemm_inputs integer_inputs = {.a = 0,
+                                                      .a_zero = 2,
+                                                      .b = 1,
+                                                      .b_zero = 3,
+                                                      .a_scale = OP_NO_INPUT,
+                                                      .b_scale = OP_NO_INPUT};
+
+static bool fits(const struct op_node *op, const struct op_qgemm_inputs *in)
+{
+    const struct op_conv *conv = op->state;
+
+    return op_qgemm_constants(op, in) && conv->groups == 1 &&
+           conv->kernel_size <= TAPS_MAX && conv->out_size > 0 &&
+           conv->batch > 0 && conv->in_channels > 0 && conv->out_channels > 0;
+}
+
+static bool linear_accepts(const struct op_node *op)
+{
+    return fits(op, &linear_inputs);
+}
+
+static bool integer_accepts(const struct op_node *op)
+{
+    return fits(op, &integer_inputs);
+}
+
+static size_t aligned(size_t size)
+{
+    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+static bool prepare(struct op_node *op, const struct op_qgemm_inputs *in,
+                    struct error *err)
+{
+    struct packed_state *state = op_alloc(op, sizeof *state, err);
+    const struct op_conv *conv = op->state;
+    size_t result = in == &integer_inputs ? sizeof(int32_t) : 1;
+
+    if (!state)
+        return false;
+    state->conv = *conv;
+    op->state = state;
+    state->is_sum = in == &integer_inputs;
+    state->chunks = (conv->out_size + ROWS - 1) / ROWS;
+    state->q = (struct op_qgemm){.in = *in,
+                                 .transposed = true,
+                                 .k = conv->in_channels * conv->kernel_size,
+                                 .n = conv->out_channels,
+                                 .rows = ROWS};
+    if (!op_qgemm_prepare(op, &state->q, err))
+        return false;
+    state->sums_at = aligned(ROWS * (size_t)state->q.stride);
+    state->results_at = state->sums_at + aligned(ROWS * sizeof(int32_t));
+    state->thread_bytes =
+        state->results_at + aligned(ROWS * (size_t)state->q.n * result);
+    if (__builtin_mul_overflow((size_t)op->threads, state->thread_bytes,
+                               &op->scratch_bytes))
+        return fail(err, ERR_MODEL_INVALID, "the convolution is too large");
+    return true;
+}
+
+static bool linear_prepare(struct op_node *op, struct error *err)
+{
+    return prepare(op, &linear_inputs, err);
+}
+
+static bool integer_prepare(struct op_node *op, struct error *err)
+{
+    return prepare(op, &integer_inputs, err);
+}
+
+/* --- running --- */
+
+struct work {
+    const struct packed_state *state;
+    struct gemm_i8 g; /* but a and y */
+    float scale;      /* of x */
+    int32_t zero;
+    const uint8_t *x;
+    uint8_t flip, border; /* as the rows have it */
+    unsigned char *scratch;
+    unsigned char *y;
+};
+
+/* Where the taps of output position p lie in a channel; -1: in the border. */
+static void find_taps(const struct op_conv *conv, int64_t p, int64_t *taps)
+{
+    const struct op_window *window = &conv->window;
+    int64_t k[OP_SPATIAL_MAX], out[OP_SPATIAL_MAX];
+
+    op_window_unflatten(window->spatial, window->out, p, out);
+    for (int64_t t = 0; t < conv->kernel_size; t++) {
+        op_window_unflatten(window->spatial, window->kernel, t, k);
+        taps[t] = op_window_tap(window, out, k);
+    }
+}
+
+/* One row: [channels, taps]. */
+static void fill_row(const struct work *w, const uint8_t *x, int64_t p,
+                     uint8_t *row)
+{
+    const struct op_conv *conv = &w->state->conv;
+    int64_t taps[TAPS_MAX];
+
+    find_taps(conv, p, taps);
+    for (int64_t c = 0; c < conv->in_channels; c++, x += conv->in_size) {
+        for (int64_t t = 0; t < conv->kernel_size; t++)
+            *row++ = taps[t] < 0 ? w->border : x[taps[t]] ^ w->flip;
+    }
+}
+
+/* results [rows, n] to y [n, out_size], from position `first` on. */
+static void put_results(const struct packed_state *state, const void *results,
+                        int64_t rows, unsigned char *y)
+{
+    int64_t n = state->q.n, size = state->conv.out_size;
+
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t r = 0; r < rows; r++) {
+            if (state->is_sum)
+                ((int32_t *)(void *)y)[j * size + r] =
+                    ((const int32_t *)results)[r * n + j];
+            else
+                y[j * size + r] = ((const uint8_t *)results)[r * n + j];
+        }
+    }
+}
+
+static void run_part(void *context, int64_t part, int thread)
+{
+    const struct work *w = context;
+    const struct packed_state *state = w->state;
+    const struct op_conv *conv = &state->conv;
+    int64_t image = part / state->chunks, first = part % state->chunks * ROWS;
+    int64_t rows =
+        conv->out_size - first < ROWS ? conv->out_size - first : ROWS;
+    unsigned char *memory = w->scratch + (size_t)thread * state->thread_bytes;
+    int32_t *sums = (int32_t *)(void *)(memory + state->sums_at);
+    struct gemm_i8_part all = {0, rows, 0, state->q.panels};
+    size_t result = state->is_sum ? sizeof(int32_t) : 1;
+    struct gemm_i8 g = w->g;
+
+    for (int64_t r = 0; r < rows; r++)
+        fill_row(w, w->x + image * conv->in_channels * conv->in_size, first + r,
+                 memory + r * state->q.stride);
+    if (state->q.summed)
+        state->q.kernels->sum_rows_u8(memory, rows, state->q.k, state->q.stride,
+                                      sums);
+    g.a = memory;
+    g.a_sums = sums;
+    g.y = memory + state->results_at;
+    state->q.kernels->gemm_i8(&g, &all);
+    put_results(state, g.y, rows,
+                w->y + (size_t)(image * state->q.n * conv->out_size + first) *
+                           result);
+}
+
+/* `out` says what becomes of the sums. */
+static void run_all(const struct op_node *op, const struct op_frame *frame,
+                    const struct gemm_i8 *out)
+{
+    const struct packed_state *state = op->state;
+    const struct op_qgemm *q = &state->q;
+    bool is_signed = op->in[q->in.a]->dtype == ENG_I8;
+    struct work w = {.state = state,
+                     .g = *out,
+                     .scale = 1,
+                     .zero = op_zero_of(op, frame, q->in.a_zero, 0),
+                     .x = op_in(op, frame, q->in.a),
+                     .flip = is_signed ? 0x80 : 0,
+                     .scratch = frame->scratch,
+                     .y = op_out(op, frame, 0)};
+
+    if (is_signed)
+        w.zero += 128;
+    if (op_has(op, q->in.a_scale))
+        w.scale = op_scale_of(op, frame, q->in.a_scale, 0);
+    w.border = (uint8_t)w.zero;
+    w.g.a_stride = q->stride;
+    w.g.weights = q->packed;
+    w.g.k = q->k;
+    w.g.n = q->n;
+    w.g.a_scale = &w.scale;
+    w.g.a_zero = &w.zero;
+    w.g.w_scale = q->w_scale;
+    w.g.w_zero = q->w_zero;
+    w.g.y_stride = q->n;
+    team_for(frame->seat, state->conv.batch * state->chunks, run_part, &w);
+}
+
+static bool linear_run(const struct op_node *op, const struct op_frame *frame,
+                       struct error *err)
+{
+    struct gemm_i8 g = {.out = op->out[0]->dtype == ENG_U8 ? GEMM_I8_U8
+                                                           : GEMM_I8_S8,
+                        .y_scale = op_scale_of(op, frame, Y_SCALE, 0),
+                        .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
+
+    (void)err;
+    if (op_has(op, BIAS))
+        g.offset = op_in(op, frame, BIAS);
+    run_all(op, frame, &g);
+    return true;
+}
+
+static bool integer_run(const struct op_node *op, const struct op_frame *frame,
+                        struct error *err)
+{
+    struct gemm_i8 g = {.out = GEMM_I8_SUM};
+
+    (void)err;
+    run_all(op, frame, &g);
+    return true;
+}
+
+const struct op_impl op_conv_integer_packed = {.name = "conv.integer.packed",
+                                               .in_min = 2,
+                                               .in_max = 4,
+                                               .out_min = 1,
+                                               .out_max = 1,
+                                               .infer = op_conv_integer_infer,
+                                               .accepts = integer_accepts,
+                                               .prepare = integer_prepare,
+                                               .run = integer_run};
+
+const struct op_impl op_qlinear_conv_packed = {.name = "qlinear_conv.packed",
+                                               .in_min = 8,
+                                               .in_max = 9,
+                                               .out_min = 1,
+                                               .out_max = 1,
+                                               .infer = op_qlinear_conv_infer,
+                                               .accepts = linear_accepts,
+                                               .prepare = linear_prepare,
+                                               .run = linear_run};

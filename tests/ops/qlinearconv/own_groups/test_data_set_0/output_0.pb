@@ -1,0 +1,3 @@
+
+
+ByJ‚‚”|’zŠncyopevŠ†q‹”y„d{~f”zx‚Š‹{š‰sqf‘^Rfp‘v—ƒjƒ…}su]\Ž€o•m}sˆhuŸpoƒ”™w}z†ƒ}{‘up—zl ®‡…‹–„Œ}…„rc‚{z|€yq{|p’€p\rxzƒ—}s~S‚„†”y„|v@…|hp‰}}ˆoy}}qi™xnthz¡}l‚ƒ€l‹•’~¢l^¡˜Ž€‹ˆ|‚‚ nŒt‡r^–fr`wf‹lr|kOn~‰wxer‚…jŒ„¢xwkŽ˜xxk”“`nš‡––Žyko{•~gzp{y”œˆ`k|Z„z‹‘dd‚Ž„—hgzO…ˆ’itn~{~{Œ€Œˆ|“ŽŒz‰a¤”’›sŽ|†zˆ„€‰€—|ˆy‹p€š‚Œz†yqx}‚{wo‡sz}‡vŠˆ™p“†k‡w…›cu|omr‡€{{v†–u˜Ž‹|‡ƒŽs
