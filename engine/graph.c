@@ -263,7 +263,7 @@ static bool all_keyable(const struct eng_graph *graph,
     return true;
 }
 
-static void find_keyable(struct eng_graph *graph);
+static void find_keyable(struct eng_graph *graph, bool is_inner);
 
 /* What is captured is as cheap inside as it is outside. */
 static void find_keyable_inside(const struct eng_graph *graph,
@@ -281,12 +281,13 @@ static void find_keyable_inside(const struct eng_graph *graph,
             inner->values[inner->inputs[i]].keyable =
                 graph->values[outside].keyable;
         }
-        find_keyable(inner);
+        find_keyable(inner, true);
     }
 }
 
-/* Forwards. */
-static void find_keyable(struct eng_graph *graph)
+/* Forwards. What a loop hands to its body is other in every iteration: a plan
+ * for each of them would be too many. */
+static void find_keyable(struct eng_graph *graph, bool is_inner)
 {
     for (size_t i = 0; i < graph->value_count; i++) {
         if (graph->values[i].constant.data)
@@ -294,7 +295,7 @@ static void find_keyable(struct eng_graph *graph)
     }
     for (size_t i = 0; i < graph->formal_count; i++)
         graph->values[graph->inputs[i]].keyable =
-            port_is_small(&graph->input_ports[i]);
+            !is_inner && port_is_small(&graph->input_ports[i]);
     for (size_t i = 0; i < graph->node_count; i++) {
         const struct eng_node *node = &graph->nodes[i];
         bool keyable = all_keyable(graph, node);
@@ -378,7 +379,7 @@ bool eng_graph_bind(struct eng_graph *graph, struct error *err)
         *err = first;
         return false;
     }
-    find_keyable(graph);
+    find_keyable(graph, false);
     mark_all(graph);
     return true;
 }

@@ -223,16 +223,6 @@ static bool keeps_shapes(const struct loop_state *state)
     return true;
 }
 
-/* Elements of what changes in every iteration decide about shapes. */
-static bool varies(const struct eng_graph *body)
-{
-    for (size_t i = 0; i < body->formal_count; i++) {
-        if (body->values[body->inputs[i]].plan_value)
-            return true;
-    }
-    return false;
-}
-
 static bool set_scan(struct eng_tensor *to, const struct eng_tensor *one,
                      int64_t count, struct error *err)
 {
@@ -374,15 +364,12 @@ static bool loop_infer(struct op_node *op, struct error *err)
     for (size_t i = 0; i < state->carried; i++)
         state->body.inputs[BODY_FIXED_INPUTS + i] =
             *op->in[BODY_FIXED_INPUTS + i];
-    if (!varies(state->body.graph)) {
-        if (!control_shapes(op, &state->body, err))
-            return false;
-        if (state->body.complete && !count_trips(op, state, err))
-            return false;
-        if (state->body.complete && keeps_shapes(state) &&
-            (!state->scans || state->is_exact))
-            return set_outputs(op, state, err);
-    }
+    if (!control_shapes(op, &state->body, err) ||
+        (state->body.complete && !count_trips(op, state, err)))
+        return false;
+    if (state->body.complete && keeps_shapes(state) &&
+        (!state->scans || state->is_exact))
+        return set_outputs(op, state, err);
     return op->now ? run_now(op, state, err) : control_wait(op, err);
 }
 

@@ -434,15 +434,6 @@ static bool set_scan_outputs(struct op_node *op, struct scan_state *state,
     return true;
 }
 
-static bool varies(const struct eng_graph *body)
-{
-    for (size_t i = 0; i < body->formal_count; i++) {
-        if (body->values[body->inputs[i]].plan_value)
-            return true;
-    }
-    return false;
-}
-
 static size_t slice_bytes(const struct scan_state *state)
 {
     size_t bytes = 0;
@@ -520,12 +511,10 @@ static bool scan_infer(struct op_node *op, struct error *err)
                       &state->out_direction_count, err))
         return false;
     op->state = state;
-    if (!varies(state->body.graph)) {
-        if (!control_shapes(op, &state->body, err))
-            return false;
-        if (state->body.complete)
-            return set_scan_outputs(op, state, state->body.outputs, err);
-    }
+    if (!control_shapes(op, &state->body, err))
+        return false;
+    if (state->body.complete)
+        return set_scan_outputs(op, state, state->body.outputs, err);
     return op->now ? run_now(op, state, err) : control_wait(op, err);
 }
 

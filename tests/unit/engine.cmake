@@ -35,5 +35,6 @@ if(NOT SANITIZE STREQUAL "thread") # one thread each
     ${CMAKE_CURRENT_SOURCE_DIR}/conformance/run.py $<TARGET_FILE:engine_check>)
 endif()
 
-file(GLOB seeds data/malformed/*.onnx data/models/*/model.onnx)
+file(GLOB seeds data/malformed/*.onnx data/models/*/model.onnx
+     ops/if/*/model.onnx ops/loop/*/model.onnx ops/scan/*/model.onnx)
 fuzz_test(onnx SOURCES fuzz/fuzz_onnx.c LIBS engine SEEDS ${seeds})
