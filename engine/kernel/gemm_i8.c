@@ -56,6 +56,9 @@ static int8_t weight_at(const struct gemm_i8_source *source, int64_t l,
     int64_t at = l * source->k_step + j * source->n_step;
     float x;
 
+    if (source->inner)
+        at = l % source->inner * source->k_step +
+             l / source->inner * source->outer_step + j * source->n_step;
     if (source->type == GEMM_I8_FROM_S8)
         return ((const int8_t *)source->w)[at];
     if (source->type == GEMM_I8_FROM_U8)

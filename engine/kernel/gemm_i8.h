@@ -40,11 +40,16 @@ enum { GEMM_I8_GROUP = 4 };
 
 enum gemm_i8_type { GEMM_I8_FROM_S8, GEMM_I8_FROM_U8, GEMM_I8_FROM_FLOAT };
 
-/* Weights as a model has them: w[l, j] is element l * k_step + j * n_step. */
+/*
+ * Weights as a model has them: w[l, j] is element l * k_step + j * n_step. With
+ * `inner` (not of floats), l counts so many of them and then goes on
+ * `outer_step` behind the first: l % inner * k_step + l / inner * outer_step.
+ */
 struct gemm_i8_source {
     const void *w;
     enum gemm_i8_type type;
     int64_t k, n, k_step, n_step;
+    int64_t inner, outer_step; /* 0 = no such order */
     /*
      * GEMM_I8_FROM_FLOAT: receives n scales. w becomes round(w / scale), scale
      * = the column's largest magnitude / 127 (1 for a column of zeros); the

@@ -1,10 +1,12 @@
 /*
  * ConvInteger and QLinearConv with constant filters and one group: see qconv.c
- * for what they compute. Some output positions at a time become rows of bytes,
- * each what one position sees; kernel/gemm_i8.h multiplies them with the packed
+ * for what they compute. The images are turned to [position, channel] first.
+ * Some output positions at a time become rows of bytes, [tap, channel], each
+ * what one position sees; kernel/gemm_i8.h multiplies them with the packed
  * filters, and the results go to their channels.
  *
- *   scratch  for each thread [rows of bytes][their sums][results]
+ *   scratch  [images][a pixel of the border], then for each thread
+ *            [rows of bytes][their sums][results]
  */
 #include <string.h>
 
@@ -14,7 +16,7 @@
 #include "quant.h"
 
 /* Positions at a time: rows that stay in the second cache. */
-enum { ROWS = 128, TAPS_MAX = 64, ALIGNMENT = 64 };
+enum { ROWS = 128, TAPS_MAX = 64, ALIGNMENT = 64, TURN_EACH = 512 };
 
 struct packed_state {
     struct op_conv conv; /* as infer left it */
@@ -22,6 +24,9 @@ struct packed_state {
     bool is_sum; /* ConvInteger */
     size_t sums_at, results_at, thread_bytes;
     int64_t chunks; /* of an image */
+    int64_t turns;  /* parts in which an image is turned */
+    size_t border_at, threads_at;
+    int64_t taps[TAPS_MAX][OP_SPATIAL_MAX];
 };
 
 static const struct op_qgemm_inputs linear_inputs = {
@@ -59,6 +64,26 @@ static size_t aligned(size_t size)
     return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
+/* Scratch memory, and where taps are. */
+static bool lay_out(struct op_node *op, struct packed_state *state,
+                    struct error *err)
+{
+    const struct op_conv *conv = &state->conv;
+    size_t threads;
+
+    state->turns = (conv->in_size + TURN_EACH - 1) / TURN_EACH;
+    state->border_at = aligned(eng_tensor_size(op->in[state->q.in.a]));
+    state->threads_at = state->border_at + aligned((size_t)conv->in_channels);
+    for (int64_t t = 0; t < conv->kernel_size; t++)
+        op_window_unflatten(conv->window.spatial, conv->window.kernel, t,
+                            state->taps[t]);
+    if (__builtin_mul_overflow((size_t)op->threads, state->thread_bytes,
+                               &threads) ||
+        __builtin_add_overflow(threads, state->threads_at, &op->scratch_bytes))
+        return fail(err, ERR_MODEL_INVALID, "the convolution is too large");
+    return true;
+}
+
 static bool prepare(struct op_node *op, const struct op_qgemm_inputs *in,
                     struct error *err)
 {
@@ -76,6 +101,7 @@ static bool prepare(struct op_node *op, const struct op_qgemm_inputs *in,
                                  .transposed = true,
                                  .k = conv->in_channels * conv->kernel_size,
                                  .n = conv->out_channels,
+                                 .taps = conv->kernel_size,
                                  .rows = ROWS};
     if (!op_qgemm_prepare(op, &state->q, err))
         return false;
@@ -83,10 +109,7 @@ static bool prepare(struct op_node *op, const struct op_qgemm_inputs *in,
     state->results_at = state->sums_at + aligned(ROWS * sizeof(int32_t));
     state->thread_bytes =
         state->results_at + aligned(ROWS * (size_t)state->q.n * result);
-    if (__builtin_mul_overflow((size_t)op->threads, state->thread_bytes,
-                               &op->scratch_bytes))
-        return fail(err, ERR_MODEL_INVALID, "the convolution is too large");
-    return true;
+    return lay_out(op, state, err);
 }
 
 static bool linear_prepare(struct op_node *op, struct error *err)
@@ -107,35 +130,45 @@ struct work {
     float scale;      /* of x */
     int32_t zero;
     const uint8_t *x;
-    uint8_t flip, border; /* as the rows have it */
+    uint8_t flip; /* makes x unsigned */
     unsigned char *scratch;
     unsigned char *y;
 };
 
-/* Where the taps of output position p lie in a channel; -1: in the border. */
-static void find_taps(const struct op_conv *conv, int64_t p, int64_t *taps)
+/* Some positions of an image [channels, in_size] to [in_size, channels]. */
+static void turn_part(void *context, int64_t part, int thread)
 {
-    const struct op_window *window = &conv->window;
-    int64_t k[OP_SPATIAL_MAX], out[OP_SPATIAL_MAX];
+    const struct work *w = context;
+    const struct op_conv *conv = &w->state->conv;
+    int64_t image = part / w->state->turns, channels = conv->in_channels;
+    int64_t first = part % w->state->turns * TURN_EACH;
+    int64_t end =
+        first + TURN_EACH < conv->in_size ? first + TURN_EACH : conv->in_size;
+    const uint8_t *x = w->x + image * channels * conv->in_size;
+    uint8_t *to = w->scratch + image * channels * conv->in_size;
 
-    op_window_unflatten(window->spatial, window->out, p, out);
-    for (int64_t t = 0; t < conv->kernel_size; t++) {
-        op_window_unflatten(window->spatial, window->kernel, t, k);
-        taps[t] = op_window_tap(window, out, k);
+    (void)thread;
+    for (int64_t c = 0; c < channels; c++) {
+        for (int64_t p = first; p < end; p++)
+            to[p * channels + c] = x[c * conv->in_size + p] ^ w->flip;
     }
 }
 
-/* One row: [channels, taps]. */
-static void fill_row(const struct work *w, const uint8_t *x, int64_t p,
+/* One row: what output position p sees of a turned image. */
+static void fill_row(const struct work *w, const uint8_t *image, int64_t p,
                      uint8_t *row)
 {
-    const struct op_conv *conv = &w->state->conv;
-    int64_t taps[TAPS_MAX];
+    const struct packed_state *state = w->state;
+    const struct op_conv *conv = &state->conv;
+    int64_t channels = conv->in_channels, out[OP_SPATIAL_MAX];
 
-    find_taps(conv, p, taps);
-    for (int64_t c = 0; c < conv->in_channels; c++, x += conv->in_size) {
-        for (int64_t t = 0; t < conv->kernel_size; t++)
-            *row++ = taps[t] < 0 ? w->border : x[taps[t]] ^ w->flip;
+    op_window_unflatten(conv->window.spatial, conv->window.out, p, out);
+    for (int64_t t = 0; t < conv->kernel_size; t++, row += channels) {
+        int64_t at = op_window_tap(&conv->window, out, state->taps[t]);
+
+        memcpy(row,
+               at < 0 ? w->scratch + state->border_at : image + at * channels,
+               (size_t)channels);
     }
 }
 
@@ -164,15 +197,16 @@ static void run_part(void *context, int64_t part, int thread)
     int64_t image = part / state->chunks, first = part % state->chunks * ROWS;
     int64_t rows =
         conv->out_size - first < ROWS ? conv->out_size - first : ROWS;
-    unsigned char *memory = w->scratch + (size_t)thread * state->thread_bytes;
+    unsigned char *memory =
+        w->scratch + state->threads_at + (size_t)thread * state->thread_bytes;
     int32_t *sums = (int32_t *)(void *)(memory + state->sums_at);
     struct gemm_i8_part all = {0, rows, 0, state->q.panels};
     size_t result = state->is_sum ? sizeof(int32_t) : 1;
     struct gemm_i8 g = w->g;
 
     for (int64_t r = 0; r < rows; r++)
-        fill_row(w, w->x + image * conv->in_channels * conv->in_size, first + r,
-                 memory + r * state->q.stride);
+        fill_row(w, w->scratch + image * conv->in_channels * conv->in_size,
+                 first + r, memory + r * state->q.stride);
     if (state->q.summed)
         state->q.kernels->sum_rows_u8(memory, rows, state->q.k, state->q.stride,
                                       sums);
@@ -205,7 +239,8 @@ static void run_all(const struct op_node *op, const struct op_frame *frame,
         w.zero += 128;
     if (op_has(op, q->in.a_scale))
         w.scale = op_scale_of(op, frame, q->in.a_scale, 0);
-    w.border = (uint8_t)w.zero;
+    memset(w.scratch + state->border_at, (uint8_t)w.zero,
+           (size_t)state->conv.in_channels);
     w.g.a_stride = q->stride;
     w.g.weights = q->packed;
     w.g.k = q->k;
@@ -215,6 +250,7 @@ static void run_all(const struct op_node *op, const struct op_frame *frame,
     w.g.w_scale = q->w_scale;
     w.g.w_zero = q->w_zero;
     w.g.y_stride = q->n;
+    team_for(frame->seat, state->conv.batch * state->turns, turn_part, &w);
     team_for(frame->seat, state->conv.batch * state->chunks, run_part, &w);
 }
 

@@ -57,7 +57,7 @@ bool op_qgemm_fits(const struct op_node *op, const struct op_qgemm_inputs *in)
 /* Plain, so that equal keys have equal bytes. */
 struct pack_how {
     const struct kernels *kernels;
-    int64_t k, n, k_step, n_step;
+    int64_t k, n, k_step, n_step, taps;
     int32_t type; /* enum gemm_i8_type */
     float alpha;
 };
@@ -86,6 +86,11 @@ static void pack_weights(const void *w, void *packed, const void *context)
                                     .n_step = how->n_step,
                                     .scale = packed};
 
+    if (how->taps) {
+        source.inner = how->k / how->taps;
+        source.k_step = how->taps;
+        source.outer_step = 1;
+    }
     how->kernels->gemm_i8_pack(&source,
                                (unsigned char *)packed + scales_size(how));
     for (int64_t j = 0; scales_size(how) && j < how->n; j++)
@@ -107,6 +112,7 @@ static bool pack_b(struct op_node *op, struct op_qgemm *q, struct error *err)
                            .n = q->n,
                            .k_step = q->transposed ? 1 : q->n,
                            .n_step = q->transposed ? q->k : 1,
+                           .taps = q->taps,
                            .type = type_of(b->dtype),
                            .alpha = q->alpha != 0 ? q->alpha : 1};
     struct op_pack_key key = {b->data, pack_weights, &how, sizeof how};

@@ -38,6 +38,8 @@ struct op_qgemm {
     int64_t rows, k, n, panels;
     bool transposed; /* b is [n, k] */
     float alpha;     /* a factor of b's scales; 0 = 1 */
+    int64_t taps;    /* k is [k / taps, taps] in b and the other way round in a;
+                      * only of bytes, transposed; 0 = 1 */
     bool staged;     /* a goes through scratch memory */
     bool summed;     /* b has zero points: sums of a's rows are needed */
     const void *packed;
