@@ -47,7 +47,7 @@ static void test_orders_go_there_and_back(void **state)
 static double pooled(const struct kernel_pool *p, const float *x, int64_t oy,
                      int64_t ox)
 {
-    double max = -INFINITY, sum = 0;
+    double max = -HUGE_VAL, sum = 0;
     int64_t inside = 0, counted = 0;
 
     for (int64_t i = 0; i < p->kernel[0] * p->kernel[1]; i++) {
