@@ -96,6 +96,7 @@ struct eng_graph {
     size_t input_count, output_count;
 
     /* Of an inner graph. */
+    bool is_inner;
     size_t formal_count;   /* inputs with a port; captured ones follow */
     size_t captured_first; /* where they are among the node's inputs */
     struct eng_graph *inner, *next_inner; /* graphs inside this one; list */

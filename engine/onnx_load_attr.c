@@ -133,6 +133,7 @@ static bool keep_graph(struct onnx_loader *loader, struct eng_node *node,
     graph->next_inner = loader->graph->inner;
     loader->graph->inner = graph;
     loader->graph->shares_constants = graph->shares_constants = true;
+    graph->is_inner = true;
     graph->file_bytes = loader->graph->file_bytes;
     attr->graph = graph;
     if (!load_inner(&inner, from->g, err) ||

@@ -323,7 +323,8 @@ bool facts_init(struct facts *facts, const struct eng_graph *graph,
 
         facts->of[i] = constant->data ? of_tensor(constant) : nothing;
     }
-    for (size_t i = 0; i < graph->input_count; i++)
+    /* Nobody checks what an inner graph says of its inputs. */
+    for (size_t i = 0; i < graph->input_count && !graph->is_inner; i++)
         facts->of[graph->inputs[i]] = (struct fact){
             graph->input_ports[i].dtype, graph->input_ports[i].rank, -1};
     for (size_t i = 0; i < graph->node_count; i++)
