@@ -61,10 +61,17 @@ class Model(unittest.TestCase):
         got = measured(MLP / "model.onnx", "--shape", "4x8", "--no-work")
         self.assertNotIn("gflop", got)
 
+    def test_precision_in_use_is_told(self):
+        got = measured(harness.BUNDLE / "model.onnx", "--shape", "1x32",
+                       "--precision", "int8")
+        self.assertEqual(got["precision"], "int8")
+        self.assertGreater(got["int8_products"], 0)
+
     def test_profile_names_operators_and_shares(self):
         got = measured(CONV / "model.onnx", "--data",
                        CONV / "test_data_set_0", "--profile")["profile"]
-        self.assertIn("Conv", [row["operator"] for row in got])
+        self.assertTrue(any(row["operator"].startswith("Conv")
+                            for row in got), got)
         self.assertTrue(all(row["implementation"] for row in got))
         self.assertLessEqual(sum(row["share"] for row in got), 1.0)
         self.assertGreater(sum(row["share"] for row in got), 0.2)
@@ -77,7 +84,7 @@ class Model(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertNotIn("\x1b", done.stdout)
         self.assertRegex(done.stdout, r"run +[0-9.]+ ms median")
-        self.assertRegex(done.stdout, r"Conv +\S+ +[0-9]+ +[0-9.]+ +[0-9.]+%")
+        self.assertRegex(done.stdout, r"Conv\w* +\S+ +[0-9]+ +[0-9.]+ +[0-9.]+%")
 
     def test_picture_is_as_wide_as_its_operators(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +95,7 @@ class Model(unittest.TestCase):
         space = "{http://www.w3.org/2000/svg}"
         self.assertEqual(root.tag, space + "svg")
         names = [t.text for t in root.iter(space + "title")]
-        self.assertTrue(any(re.match(r"Conv \S+ [0-9.]+ ms, ", n)
+        self.assertTrue(any(re.match(r"Conv\w* \S+ [0-9.]+ ms, ", n)
                             for n in names), names)
         ends = [float(r.get("x")) + float(r.get("width"))
                 for r in root.iter(space + "rect")]
@@ -142,6 +149,7 @@ class Model(unittest.TestCase):
                 (2, "cannot write", ("--shape", "4x8", "--profile-svg",
                                      "/no/such/folder/x.svg")),
                 (2, "usage", ("--threads", "0")),
+                (2, "usage", ("--precision", "int4")),
                 (2, "usage", ("--seconds", "-1"))):
             with self.subTest(arguments):
                 done = bench(MLP / "model.onnx", *arguments, seconds=None
