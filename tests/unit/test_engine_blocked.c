@@ -8,6 +8,7 @@
 
 #include "exec.h"
 #include "onednn/conv.h"
+#include "onednn/onednn.h"
 #include "plan.h"
 #include "unit.h"
 
@@ -443,5 +444,6 @@ int main(void)
         cmocka_unit_test(test_threads_share_the_chunks_of_a_pair),
     };
 
+    onednn_thread_init(); /* plans are built here, not by eng_model_open() */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
