@@ -39,27 +39,19 @@ static bool gives_its_input(const struct rewrite *rw, const struct facts *facts,
                (enum eng_dtype)rewrite_int(node, "to", ENG_NONE);
 }
 
+static bool bypass_one(struct rewrite *rw, const struct facts *facts,
+                       struct eng_node *node, struct error *err)
+{
+    (void)err;
+    if (gives_its_input(rw, facts, node) &&
+        !is_graph_output(rw->graph, node->outputs[0]))
+        rewrite_rename(rw, node->outputs[0], node->inputs[0]);
+    return true;
+}
+
 bool pass_bypass(struct eng_graph *graph, struct op_packs *packs,
                  struct error *err)
 {
-    struct facts facts;
-    struct rewrite rw;
-
     (void)packs;
-    if (!facts_init(&facts, graph, err))
-        return false;
-    if (!rewrite_begin(&rw, graph, err)) {
-        facts_release(&facts);
-        return false;
-    }
-    for (size_t i = 0; i < graph->node_count; i++) {
-        const struct eng_node *node = &graph->nodes[i];
-
-        if (gives_its_input(&rw, &facts, node) &&
-            !is_graph_output(graph, node->outputs[0]))
-            rewrite_rename(&rw, node->outputs[0], node->inputs[0]);
-    }
-    rewrite_end(&rw);
-    facts_release(&facts);
-    return true;
+    return facts_each(graph, bypass_one, err);
 }

@@ -117,14 +117,6 @@ static bool fuse_one(struct rewrite *rw, struct eng_node *node,
 bool pass_conv_pair(struct eng_graph *graph, struct op_packs *packs,
                     struct error *err)
 {
-    struct rewrite rw;
-    bool ok = true;
-
     (void)packs;
-    if (!rewrite_begin(&rw, graph, err))
-        return false;
-    for (size_t i = 0; ok && i < graph->node_count; i++)
-        ok = fuse_one(&rw, &graph->nodes[i], err);
-    rewrite_end(&rw);
-    return ok;
+    return rewrite_each(graph, fuse_one, err);
 }

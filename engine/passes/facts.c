@@ -347,3 +347,22 @@ int facts_rank(const struct facts *facts, uint32_t value)
 {
     return fact_of(facts, value).rank;
 }
+
+bool facts_each(struct eng_graph *graph, facts_fn fn, struct error *err)
+{
+    struct facts facts;
+    struct rewrite rw;
+    bool ok = true;
+
+    if (!facts_init(&facts, graph, err))
+        return false;
+    if (!rewrite_begin(&rw, graph, err)) {
+        facts_release(&facts);
+        return false;
+    }
+    for (size_t i = 0; ok && i < graph->node_count; i++)
+        ok = fn(&rw, &facts, &graph->nodes[i], err);
+    rewrite_end(&rw);
+    facts_release(&facts);
+    return ok;
+}

@@ -10,7 +10,7 @@
 #ifndef ENGINE_PASSES_FACTS_H
 #define ENGINE_PASSES_FACTS_H
 
-#include "graph.h"
+#include "rewrite.h"
 
 struct fact {
     enum eng_dtype dtype; /* ENG_NONE: not known */
@@ -27,6 +27,12 @@ struct facts {
 bool facts_init(struct facts *facts, const struct eng_graph *graph,
                 struct error *err);
 void facts_release(struct facts *facts);
+
+/* rewrite_each() for passes that ask for types or ranks: facts about the graph
+ * as it is before the first node. */
+typedef bool (*facts_fn)(struct rewrite *rw, const struct facts *facts,
+                         struct eng_node *node, struct error *err);
+bool facts_each(struct eng_graph *graph, facts_fn fn, struct error *err);
 
 /* ENG_NONE and -1 for what is not known, and for values made since. */
 enum eng_dtype facts_dtype(const struct facts *facts, uint32_t value);

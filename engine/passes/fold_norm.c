@@ -223,14 +223,6 @@ static bool fold_one(struct rewrite *rw, struct eng_node *node,
 bool pass_fold_norm(struct eng_graph *graph, struct op_packs *packs,
                     struct error *err)
 {
-    struct rewrite rw;
-    bool ok = true;
-
     (void)packs;
-    if (!rewrite_begin(&rw, graph, err))
-        return false;
-    for (size_t i = 0; ok && i < graph->node_count; i++)
-        ok = fold_one(&rw, &graph->nodes[i], err);
-    rewrite_end(&rw);
-    return ok;
+    return rewrite_each(graph, fold_one, err);
 }

@@ -356,36 +356,27 @@ static bool find(const struct rewrite *rw, const struct facts *facts,
     return take_gelu(&outer, &inner, rewrite_is(f, "Tanh"), match);
 }
 
+static bool fuse_one(struct rewrite *rw, const struct facts *facts,
+                     struct eng_node *node, struct error *err)
+{
+    struct match m;
+
+    if (!find(rw, facts, node, &m))
+        return true;
+    return rewrite_replace(rw, node,
+                           &(struct rewrite_spec){.domain = m.domain,
+                                                  .op = m.op,
+                                                  .version = m.version,
+                                                  .inputs = &m.x,
+                                                  .input_count = 1,
+                                                  .attrs = &m.attr,
+                                                  .attr_count = m.attr_count},
+                           err);
+}
+
 bool pass_fuse_gelu(struct eng_graph *graph, struct op_packs *packs,
                     struct error *err)
 {
-    struct facts facts;
-    struct rewrite rw;
-    bool ok = true;
-
     (void)packs;
-    if (!facts_init(&facts, graph, err))
-        return false;
-    if (!rewrite_begin(&rw, graph, err)) {
-        facts_release(&facts);
-        return false;
-    }
-    for (size_t i = 0; ok && i < graph->node_count; i++) {
-        struct match m;
-        struct rewrite_spec spec;
-
-        if (!find(&rw, &facts, &graph->nodes[i], &m))
-            continue;
-        spec = (struct rewrite_spec){.domain = m.domain,
-                                     .op = m.op,
-                                     .version = m.version,
-                                     .inputs = &m.x,
-                                     .input_count = 1,
-                                     .attrs = &m.attr,
-                                     .attr_count = m.attr_count};
-        ok = rewrite_replace(&rw, &graph->nodes[i], &spec, err);
-    }
-    rewrite_end(&rw);
-    facts_release(&facts);
-    return ok;
+    return facts_each(graph, fuse_one, err);
 }

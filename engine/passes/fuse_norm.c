@@ -226,28 +226,18 @@ static bool replace(struct rewrite *rw, struct eng_node *node,
     return rewrite_replace(rw, node, &spec, err);
 }
 
+static bool fuse_one(struct rewrite *rw, const struct facts *facts,
+                     struct eng_node *node, struct error *err)
+{
+    const struct search s = {rw, facts};
+    struct match match;
+
+    return !find(&s, node, &match) || replace(rw, node, &match, err);
+}
+
 bool pass_fuse_norm(struct eng_graph *graph, struct op_packs *packs,
                     struct error *err)
 {
-    struct facts facts;
-    struct rewrite rw;
-    bool ok = true;
-
     (void)packs;
-    if (!facts_init(&facts, graph, err))
-        return false;
-    if (!rewrite_begin(&rw, graph, err)) {
-        facts_release(&facts);
-        return false;
-    }
-    for (size_t i = 0; ok && i < graph->node_count; i++) {
-        const struct search s = {&rw, &facts};
-        struct match match;
-
-        if (find(&s, &graph->nodes[i], &match))
-            ok = replace(&rw, &graph->nodes[i], &match, err);
-    }
-    rewrite_end(&rw);
-    facts_release(&facts);
-    return ok;
+    return facts_each(graph, fuse_one, err);
 }

@@ -97,6 +97,8 @@ static const struct eng_node *find_product(const struct rewrite *rw,
 static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
                         struct error *err)
 {
+    if (!rewrite_is(node, "Mul"))
+        return true;
     for (int i = 0; i < 2; i++) {
         const struct eng_node *product = find_product(rw, node->inputs[i]);
         uint32_t scales[2];
@@ -125,16 +127,6 @@ static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
 bool pass_integer_product(struct eng_graph *graph, struct op_packs *packs,
                           struct error *err)
 {
-    struct rewrite rw;
-    bool ok = true;
-
     (void)packs;
-    if (!rewrite_begin(&rw, graph, err))
-        return false;
-    for (size_t i = 0; ok && i < graph->node_count; i++) {
-        if (rewrite_is(&graph->nodes[i], "Mul"))
-            ok = fuse_scales(&rw, &graph->nodes[i], err);
-    }
-    rewrite_end(&rw);
-    return ok;
+    return rewrite_each(graph, fuse_scales, err);
 }

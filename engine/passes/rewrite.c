@@ -37,7 +37,8 @@ bool rewrite_begin(struct rewrite *rw, struct eng_graph *graph,
     if (!rw->readers || !rw->reader) {
         free(rw->readers);
         free(rw->reader);
-        return no_memory(err);
+        no_memory(err);
+        return false;
     }
     for (uint32_t i = 0; i < graph->node_count; i++)
         count_reads(rw, i);
@@ -92,6 +93,19 @@ void rewrite_end(struct rewrite *rw)
     name_producers(graph, 0);
     free(rw->readers);
     free(rw->reader);
+}
+
+bool rewrite_each(struct eng_graph *graph, rewrite_fn fn, struct error *err)
+{
+    struct rewrite rw;
+    bool ok = true;
+
+    if (!rewrite_begin(&rw, graph, err))
+        return false;
+    for (size_t i = 0; ok && i < graph->node_count; i++)
+        ok = fn(&rw, &graph->nodes[i], err);
+    rewrite_end(&rw);
+    return ok;
 }
 
 /* --- looking --- */

@@ -4,15 +4,9 @@
  * A pass walks the nodes, looks backwards from the last node of its pattern
  * (rewrite_maker, rewrite_scalar, rewrite_is_private), and turns that last node
  * into the new operator with rewrite_replace(). It keeps its place, so the order
- * stays topological; nodes that nobody reads any more go in rewrite_end().
+ * stays topological; nodes that nobody reads any more go at the end.
  *
- *   struct rewrite rw;
- *
- *   if (!rewrite_begin(&rw, graph, err))
- *       return false;
- *   for (size_t i = 0; ok && i < graph->node_count; i++)
- *       ok = fuse_one(&rw, &graph->nodes[i], err);
- *   rewrite_end(&rw);
+ *   return rewrite_each(graph, fuse_one, err);
  *
  * A pass sees no shapes, only constants: shapes are exact in plans alone. What
  * depends on a shape is a question to the new operator's `infer` and `accepts`,
@@ -44,6 +38,12 @@ bool rewrite_begin(struct rewrite *rw, struct eng_graph *graph,
 
 /* Drops nodes whose outputs nobody reads; frees what begin made. */
 void rewrite_end(struct rewrite *rw);
+
+/* What most passes are: begin, `fn` for each node in order until one fails,
+ * end. Errors of `fn`, ERR_OUT_OF_MEMORY. */
+typedef bool (*rewrite_fn)(struct rewrite *rw, struct eng_node *node,
+                           struct error *err);
+bool rewrite_each(struct eng_graph *graph, rewrite_fn fn, struct error *err);
 
 /* Is `node` this operator of the default domain? */
 bool rewrite_is(const struct eng_node *node, const char *op);
