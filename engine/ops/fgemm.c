@@ -81,8 +81,7 @@ bool op_fgemm_prepare(struct op_node *op, size_t b,
 
 struct work {
     const struct kernels *kernels;
-    struct gemm_f32 gemms[OP_FGEMM_MAX];
-    size_t count;
+    struct gemm_f32 gemm;
     int64_t rows;
     int64_t each; /* rows or columns of a part */
 };
@@ -103,82 +102,60 @@ static void row_part(void *context, int64_t part, int thread)
     int64_t row = part * w->each;
 
     (void)thread;
-    for (size_t i = 0; i < w->count; i++)
-        w->kernels->gemm_f32(
-            &w->gemms[i],
-            &(struct gemm_f32_part){row, smaller(row + w->each, w->rows), 0,
-                                    w->gemms[i].n});
+    w->kernels->gemm_f32(
+        &w->gemm, &(struct gemm_f32_part){row, smaller(row + w->each, w->rows),
+                                          0, w->gemm.n});
 }
 
-/* Parts go through the columns of one product after the other. */
 static void column_part(void *context, int64_t part, int thread)
 {
     const struct work *w = context;
+    int64_t col = part * w->each;
 
     (void)thread;
-    for (size_t i = 0; i < w->count; i++) {
-        int64_t parts = share(w->gemms[i].n, w->each), col = part * w->each;
-
-        if (part < parts) {
-            w->kernels->gemm_f32(
-                &w->gemms[i],
-                &(struct gemm_f32_part){0, w->rows, col,
-                                        smaller(col + w->each, w->gemms[i].n)});
-            return;
-        }
-        part -= parts;
-    }
+    w->kernels->gemm_f32(
+        &w->gemm, &(struct gemm_f32_part){0, w->rows, col,
+                                          smaller(col + w->each, w->gemm.n)});
 }
 
 /* How many parts the work is worth. */
 static int64_t worth(const struct work *w)
 {
-    int64_t ns = 0;
+    int64_t weights = w->gemm.n * w->gemm.k;
+    int64_t ns_of_sums = weights / PRODUCTS_PER_NS * w->rows;
+    int64_t ns_of_bytes = weights * (int64_t)sizeof(float) / BYTES_PER_NS;
 
-    for (size_t i = 0; i < w->count; i++) {
-        int64_t weights = w->gemms[i].n * w->gemms[i].k;
-        int64_t ns_of_sums = weights / PRODUCTS_PER_NS * w->rows;
-        int64_t ns_of_bytes = weights * (int64_t)sizeof(float) / BYTES_PER_NS;
-
-        ns += ns_of_sums > ns_of_bytes ? ns_of_sums : ns_of_bytes;
-    }
-    return ns / PART_NS;
+    return (ns_of_sums > ns_of_bytes ? ns_of_sums : ns_of_bytes) / PART_NS;
 }
 
 static void share_columns(struct work *w, struct team_seat *seat, int64_t parts)
 {
-    int64_t panel = w->kernels->gemm_f32_panel(), n = 0, count = 0;
+    int64_t panel = w->kernels->gemm_f32_panel();
 
-    for (size_t i = 0; i < w->count; i++)
-        n += w->gemms[i].n;
-    w->each = share(share(n, parts), panel) * panel;
-    for (size_t i = 0; i < w->count; i++)
-        count += share(w->gemms[i].n, w->each);
-    team_for(seat, count, column_part, w);
+    w->each = share(share(w->gemm.n, parts), panel) * panel;
+    team_for(seat, share(w->gemm.n, w->each), column_part, w);
 }
 
 void op_fgemm_run(const struct op_node *op, struct team_seat *seat,
-                  const struct op_fgemm *list, const struct op_fgemm_data *data,
-                  size_t count)
+                  const struct op_fgemm *fgemm,
+                  const struct op_fgemm_data *data)
 {
-    struct work w = {
-        .kernels = list[0].kernels, .count = count, .rows = list[0].m};
-    int64_t parts;
+    struct work w = {.kernels = fgemm->kernels,
+                     .gemm = {.n = fgemm->n,
+                              .k = fgemm->k,
+                              .packed = fgemm->packed,
+                              .a = data->x,
+                              .a_row = fgemm->a_row,
+                              .c = data->y,
+                              .c_row = fgemm->n,
+                              .bias = data->bias,
+                              .residual = data->residual,
+                              .residual_row = fgemm->n,
+                              .act = fgemm->act},
+                     .rows = fgemm->m,
+                     .each = fgemm->m};
+    int64_t parts = team_has_help(seat) ? worth(&w) : 1;
 
-    for (size_t i = 0; i < count; i++)
-        w.gemms[i] = (struct gemm_f32){.n = list[i].n,
-                                       .k = list[i].k,
-                                       .packed = list[i].packed,
-                                       .a = data[i].x,
-                                       .a_row = list[i].a_row,
-                                       .c = data[i].y,
-                                       .c_row = list[i].n,
-                                       .bias = data[i].bias,
-                                       .residual = data[i].residual,
-                                       .residual_row = list[i].n,
-                                       .act = list[i].act};
-    w.each = w.rows;
-    parts = team_has_help(seat) ? worth(&w) : 1;
     if (parts < 2) {
         row_part(&w, 0, 0);
     } else if (w.rows >= (int64_t)ROWS_FEW * op->threads) {
@@ -188,4 +165,15 @@ void op_fgemm_run(const struct op_node *op, struct team_seat *seat,
     } else {
         share_columns(&w, seat, smaller(parts, op->threads));
     }
+}
+
+bool op_fgemm_run_one(const struct op_node *op, const struct op_frame *frame,
+                      struct error *err)
+{
+    const struct op_fgemm_data data = {.x = op_in(op, frame, 0),
+                                       .y = op_out(op, frame, 0)};
+
+    (void)err;
+    op_fgemm_run(op, frame->seat, op->state, &data);
+    return true;
 }

@@ -40,10 +40,13 @@ bool op_fgemm_prepare(struct op_node *op, size_t b,
                       const struct op_product *product, float alpha,
                       struct op_fgemm *fgemm, struct error *err);
 
-/* For run: `count` products (at most OP_FGEMM_MAX) of the same rows. */
-enum { OP_FGEMM_MAX = 8 };
+/* For run. */
 void op_fgemm_run(const struct op_node *op, struct team_seat *seat,
-                  const struct op_fgemm *list, const struct op_fgemm_data *data,
-                  size_t count);
+                  const struct op_fgemm *fgemm,
+                  const struct op_fgemm_data *data);
+
+/* A whole run: y = x B for op->state, input 0 and output 0. */
+bool op_fgemm_run_one(const struct op_node *op, const struct op_frame *frame,
+                      struct error *err);
 
 #endif

@@ -125,17 +125,6 @@ static bool packed_prepare(struct op_node *op, struct error *err)
                                      state->alpha, fgemm, err);
 }
 
-static bool packed_run(const struct op_node *op, const struct op_frame *frame,
-                       struct error *err)
-{
-    const struct op_fgemm_data data = {.x = op_in(op, frame, 0),
-                                       .y = op_out(op, frame, 0)};
-
-    (void)err;
-    op_fgemm_run(op, frame->seat, op->state, &data, 1);
-    return true;
-}
-
 const struct op_impl op_fused_matmul_packed = {.name = "fused_matmul.packed",
                                                .in_min = 2,
                                                .in_max = 2,
@@ -145,4 +134,4 @@ const struct op_impl op_fused_matmul_packed = {.name = "fused_matmul.packed",
                                                .infer = fused_matmul_infer,
                                                .accepts = packed_accepts,
                                                .prepare = packed_prepare,
-                                               .run = packed_run};
+                                               .run = op_fgemm_run_one};

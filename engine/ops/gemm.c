@@ -234,7 +234,7 @@ static bool packed_run(const struct op_node *op, const struct op_frame *frame,
         data.bias = op_in(op, frame, 2);
     if (packed->residual)
         data.residual = op_in(op, frame, 2);
-    op_fgemm_run(op, frame->seat, &packed->fgemm, &data, 1);
+    op_fgemm_run(op, frame->seat, &packed->fgemm, &data);
     return true;
 }
 

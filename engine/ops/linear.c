@@ -204,7 +204,7 @@ static bool linear_run(const struct op_node *op, const struct op_frame *frame,
         data.y = frame->scratch;
     else if (op_has(op, RESIDUAL))
         data.residual = op_in(op, frame, RESIDUAL);
-    op_fgemm_run(op, frame->seat, &state->fgemm, &data, 1);
+    op_fgemm_run(op, frame->seat, &state->fgemm, &data);
     return !state->shared.add ||
            op_linear_add(op, frame, &state->shared, data.y, err);
 }

@@ -182,17 +182,6 @@ static bool packed_prepare(struct op_node *op, struct error *err)
     return fgemm && op_fgemm_prepare(op, 1, &state->product, 1, fgemm, err);
 }
 
-static bool packed_run(const struct op_node *op, const struct op_frame *frame,
-                       struct error *err)
-{
-    const struct op_fgemm_data data = {.x = op_in(op, frame, 0),
-                                       .y = op_out(op, frame, 0)};
-
-    (void)err;
-    op_fgemm_run(op, frame->seat, op->state, &data, 1);
-    return true;
-}
-
 const struct op_impl op_matmul_packed = {.name = "matmul.packed",
                                          .in_min = 2,
                                          .in_max = 2,
@@ -202,4 +191,4 @@ const struct op_impl op_matmul_packed = {.name = "matmul.packed",
                                          .infer = op_matmul_infer,
                                          .accepts = packed_accepts,
                                          .prepare = packed_prepare,
-                                         .run = packed_run};
+                                         .run = op_fgemm_run_one};
