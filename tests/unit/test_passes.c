@@ -195,24 +195,37 @@ static void check_all_answers(const char *folder)
         check_answers(folder, 1U << i);
 }
 
-static void test_models_answer_the_same_without_any_pass(void **state)
+/* Calls `check` for every folder in `root`; returns how many there are. */
+static int for_folders(const char *root,
+                       void (*check)(const char *folder, const char *name))
 {
-    DIR *dir = opendir(MODELS);
-    int models = 0;
+    DIR *dir = opendir(root);
+    int folders = 0;
 
-    (void)state;
     assert_non_null(dir);
     for (const struct dirent *entry; (entry = readdir(dir));) {
         char folder[PATH_SIZE / 2];
 
         if (strchr(entry->d_name, '.'))
             continue;
-        (void)snprintf(folder, sizeof folder, MODELS "%.200s", entry->d_name);
-        check_all_answers(folder);
-        models++;
+        (void)snprintf(folder, sizeof folder, "%s%.200s", root, entry->d_name);
+        check(folder, entry->d_name);
+        folders++;
     }
     (void)closedir(dir);
-    assert_true(models >= 5);
+    return folders;
+}
+
+static void check_model(const char *folder, const char *name)
+{
+    (void)name;
+    check_all_answers(folder);
+}
+
+static void test_models_answer_the_same_without_any_pass(void **state)
+{
+    (void)state;
+    assert_true(for_folders(MODELS, check_model) >= 5);
 }
 
 /* The texts of `blocked` show blocks of 16 channels. */
@@ -222,28 +235,19 @@ static bool text_holds_here(const char *name)
            onednn_block() == 16;
 }
 
+static void check_case(const char *folder, const char *name)
+{
+    check_text(folder, "before.txt",
+               (unsigned)ALL_OFF & ~(1U << PASS_BIT_fold));
+    if (text_holds_here(name))
+        check_text(folder, "after.txt", 0);
+    check_all_answers(folder);
+}
+
 static void test_graphs_and_answers_are_as_expected(void **state)
 {
-    DIR *dir = opendir(CASES);
-    int cases = 0;
-
     (void)state;
-    assert_non_null(dir);
-    for (const struct dirent *entry; (entry = readdir(dir));) {
-        char folder[PATH_SIZE / 2];
-
-        if (strchr(entry->d_name, '.'))
-            continue;
-        (void)snprintf(folder, sizeof folder, CASES "%.200s", entry->d_name);
-        check_text(folder, "before.txt",
-                   (unsigned)ALL_OFF & ~(1U << PASS_BIT_fold));
-        if (text_holds_here(entry->d_name))
-            check_text(folder, "after.txt", 0);
-        check_all_answers(folder);
-        cases++;
-    }
-    (void)closedir(dir);
-    assert_true(cases > 0);
+    assert_true(for_folders(CASES, check_case) > 0);
 }
 
 int main(void)
