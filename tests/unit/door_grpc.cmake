@@ -6,7 +6,9 @@ unit_test(codec_proto SOURCES unit/test_codec_proto.c LIBS door)
 add_library(h2_frames STATIC unit/h2_frames.c)
 target_include_directories(h2_frames PUBLIC unit)
 target_link_libraries(h2_frames PUBLIC door)
-unit_test(h2_guard SOURCES unit/test_h2_guard.c LIBS h2_frames)
+unit_test(h2_guard SOURCES unit/test_h2_guard.c unit/h2_fixture.c LIBS h2_frames)
+unit_test(h2_answer SOURCES unit/test_h2_answer.c unit/h2_fixture.c
+          LIBS h2_frames)
 
 # A client of gRPC Core in front of the door, the real queue behind it.
 add_library(grpc_probe STATIC unit/grpc_probe.c unit/grpc_client.c)
