@@ -1,9 +1,9 @@
 /*
- * Pipeline: builds the steps of a bundle and walks a request through them.
+ * Pipeline: builds the steps of a bundle.
  *
  * Building resolves every name once; what is left for a request is a walk over
- * arrays. What a step may use while it is built is in pipeline/build.c, while
- * it runs in pipeline/call.c.
+ * arrays, in pipeline/run.c. What a step may use while it is built is in
+ * pipeline/build.c, while it runs in pipeline/call.c.
  */
 #include "pipeline.h"
 
@@ -16,13 +16,6 @@ static const struct step_type *const step_types[] = {
 #define STEP(name) &step_##name,
 #include "pipeline.def"
 #undef STEP
-};
-
-struct pipeline_worker {
-    const struct pipeline *pipeline;
-    struct eng_run *run;
-    struct eng_tensor *outputs; /* per model output */
-    struct arena scratch;
 };
 
 static const struct step_type *find_type(const char *name)
@@ -159,101 +152,4 @@ void pipeline_close(struct pipeline *pipeline)
     }
     arena_release(&pipeline->arena);
     free(pipeline);
-}
-
-/* ---- running ---- */
-
-struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
-                                            struct error *err)
-{
-    struct pipeline_worker *worker = calloc(1, sizeof(*worker));
-
-    if (!worker) {
-        (void)call_no_memory(err);
-        return NULL;
-    }
-    arena_init(&worker->scratch, 0);
-    worker->pipeline = pipeline;
-    worker->outputs = calloc(eng_model_output_count(pipeline->model),
-                             sizeof(*worker->outputs));
-    if (!worker->outputs)
-        (void)call_no_memory(err);
-    else
-        worker->run = eng_run_new(pipeline->model, err);
-    if (worker->run)
-        return worker;
-    pipeline_worker_free(worker);
-    return NULL;
-}
-
-void pipeline_worker_free(struct pipeline_worker *worker)
-{
-    if (!worker)
-        return;
-    eng_run_free(worker->run);
-    free(worker->outputs);
-    arena_release(&worker->scratch);
-    free(worker);
-}
-
-static bool apply_steps(struct pipeline_call *call, size_t first, size_t end,
-                        struct error *err)
-{
-    for (size_t i = first; i < end; i++) {
-        const struct pipeline_step *step = &call->pipeline->steps[i];
-
-        if (!step->type->apply(step->state, call, err))
-            return false;
-    }
-    return true;
-}
-
-/* The arrays of a call whose sizes the pipeline knows. */
-static bool prepare(struct pipeline_call *call, struct error *err)
-{
-    const struct pipeline *pipeline = call->pipeline;
-    const struct bundle_signature *signature = &pipeline->bundle->signature;
-
-    call->inputs = arena_zalloc(call->arena, signature->input_count,
-                                sizeof(*call->inputs));
-    call->feeds =
-        arena_zalloc(call->arena, eng_model_input_count(pipeline->model),
-                     sizeof(*call->feeds));
-    call->results = arena_zalloc(call->arena, signature->output_count,
-                                 sizeof(*call->results));
-    return (call->inputs && call->feeds && call->results) ||
-           call_no_memory(err);
-}
-
-/* The model runs between the two halves; it refuses what cannot be right, so
- * a validation error of the engine is a fault of ours, not of the caller. */
-static bool execute(struct pipeline_worker *worker, struct pipeline_call *call,
-                    struct error *err)
-{
-    call->outputs = worker->outputs;
-    if (eng_run_execute(worker->run, call->feeds, worker->outputs,
-                        call->request->limits, err))
-        return true;
-    if (err->code == ERR_VALIDATION_ERROR)
-        err->code = ERR_INTERNAL;
-    return false;
-}
-
-bool pipeline_run(struct pipeline_worker *worker,
-                  const struct pipeline_request *request,
-                  struct pipeline_output *out, struct error *err)
-{
-    const struct pipeline *pipeline = worker->pipeline;
-    struct pipeline_call call = {.pipeline = pipeline,
-                                 .request = request,
-                                 .arena = request->arena,
-                                 .scratch = &worker->scratch,
-                                 .rows = 1};
-
-    return prepare(&call, err) && inputs_check(&call, err) &&
-           apply_steps(&call, 0, pipeline->pre_count, err) &&
-           feeds_fill(&call, err) && execute(worker, &call, err) &&
-           collect_results(&call, err) &&
-           apply_steps(&call, pipeline->pre_count, pipeline->step_count, err) &&
-           collect_values(&call, out, err);
 }

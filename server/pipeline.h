@@ -98,6 +98,9 @@ struct pipeline_output {
     size_t result_count;
     const char *const *warnings; /* in the arena */
     size_t warning_count;
+    size_t tokens;       /* of all rows; 0 = nothing was tokenized */
+    bool truncated;      /* a text had more tokens than the model was given */
+    uint64_t compute_ns; /* in the engine, with all that ran along */
 };
 
 /*
@@ -115,6 +118,39 @@ struct pipeline_output {
 bool pipeline_run(struct pipeline_worker *worker,
                   const struct pipeline_request *request,
                   struct pipeline_output *out, struct error *err);
+
+/* ---- many requests in one run of the engine ---- */
+
+/* A request under way; lives in its arena. */
+struct pipeline_call;
+
+/*
+ * The first third of pipeline_run(): checks the request and makes what the model
+ * is fed with. The request's values, arena and limits must stay until it is
+ * finished; nothing is to be freed if it never is. NULL: errors of
+ * pipeline_run() that are about the request.
+ */
+struct pipeline_call *pipeline_prepare(struct pipeline_worker *worker,
+                                       const struct pipeline_request *request,
+                                       struct error *err);
+
+/* Tokens of all rows; 0 = nothing was tokenized. */
+size_t pipeline_call_tokens(const struct pipeline_call *call);
+
+/*
+ * Runs the model over all calls. What fails is kept with the calls that
+ * it is about and told by pipeline_finish().
+ */
+void pipeline_execute(struct pipeline_worker *worker,
+                      struct pipeline_call *const *calls, size_t count);
+
+/*
+ * The last third, for each call after pipeline_execute() and before the same
+ * worker's next one. `out` as with pipeline_run(). Errors of the engine, and
+ * those of pipeline_run() that are about the answer.
+ */
+bool pipeline_finish(struct pipeline_worker *worker, struct pipeline_call *call,
+                     struct pipeline_output *out, struct error *err);
 
 /* ---- test examples ---- */
 

@@ -36,6 +36,24 @@ const char *call_name(const struct pipeline_call *call,
     return name ? name : input->name;
 }
 
+const float *call_token_vectors(const struct pipeline_call *call, size_t output,
+                                size_t row, size_t *width, struct error *err)
+{
+    const struct eng_tensor *tensor = &call->outputs[output];
+
+    /* [rows, longest, width] */
+    if (tensor->dtype != ENG_F32 || tensor->rank != 3 ||
+        tensor->dims[0] != (int64_t)call->rows ||
+        tensor->dims[1] < (int64_t)call->marks[row].tokens) {
+        fail(err, ERR_OUTPUT_INVALID,
+             "the model's output '%.64s' has no vector for each token",
+             eng_model_output(call->pipeline->model, output)->name);
+        return NULL;
+    }
+    *width = (size_t)tensor->dims[2];
+    return (const float *)tensor->data + row * (size_t)tensor->dims[1] * *width;
+}
+
 /* A lost warning for lack of memory is no reason to lose the answer. */
 static void keep_warning(struct pipeline_call *call, const char *text)
 {

@@ -317,6 +317,10 @@ bool collect_values(const struct pipeline_call *call,
     *out = (struct pipeline_output){.results = values,
                                     .result_count = signature->output_count,
                                     .warnings = warnings,
-                                    .warning_count = call->warning_count};
+                                    .warning_count = call->warning_count,
+                                    .tokens = pipeline_call_tokens(call),
+                                    .compute_ns = call->compute_ns};
+    for (size_t row = 0; row < call->rows; row++)
+        out->truncated = out->truncated || call->marks[row].truncated;
     return true;
 }

@@ -241,7 +241,7 @@ static bool check_present(const struct pipeline_call *call, struct error *err)
     for (size_t i = 0; i < signature->parameter_count; i++) {
         const struct bundle_parameter *parameter = &signature->parameters[i];
 
-        if (parameter->required && !find_value(call->request, parameter->name))
+        if (parameter->required && !find_value(&call->request, parameter->name))
             return fail(err, ERR_VALIDATION_ERROR, "data.%s is missing",
                         parameter->name);
     }
@@ -253,8 +253,8 @@ bool inputs_check(struct pipeline_call *call, struct error *err)
     const struct bundle_signature *signature =
         &call->pipeline->bundle->signature;
 
-    for (size_t i = 0; i < call->request->count; i++) {
-        if (!take_value(call, &call->request->values[i], err))
+    for (size_t i = 0; i < call->request.count; i++) {
+        if (!take_value(call, &call->request.values[i], err))
             return false;
     }
     if (!check_present(call, err))

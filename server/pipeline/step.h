@@ -88,6 +88,7 @@ enum { CALL_WARNINGS_MAX = 32 };
 
 struct call_row {
     size_t tokens;           /* of the row, with special tokens; 0 = unknown */
+    bool truncated;          /* the text has more, they were left out */
     enum pipeline_band band; /* worst mark so far */
 };
 
@@ -105,18 +106,22 @@ struct call_result {
 
 struct pipeline_call {
     const struct pipeline *pipeline;
-    const struct pipeline_request *request;
-    struct arena *arena;       /* the request's */
+    struct pipeline_request request; /* its values are borrowed */
+    struct arena *arena;             /* the request's */
     struct arena *scratch;     /* the worker's; a step resets it before use */
     struct call_input *inputs; /* per declared input */
     size_t rows;
     bool is_batch;          /* the text came as an array: results are arrays */
     struct call_row *marks; /* per row */
-    struct eng_tensor *feeds;         /* per model input */
-    const struct eng_tensor *outputs; /* per model output */
-    struct call_result *results;      /* per declared output */
+    struct eng_tensor *feeds;    /* per model input; rows first, and where they
+                                    hold tokens padded to the longest row */
+    struct eng_tensor *outputs;  /* per model output; of those with a vector
+                                    per token see call_token_vectors() */
+    struct call_result *results; /* per declared output */
     char *warnings[CALL_WARNINGS_MAX];
     size_t warning_count;
+    struct error failure; /* of the engine; ERR_NONE = it ran */
+    uint64_t compute_ns;  /* in the engine */
 };
 
 /* Row `row` of a text input. */
@@ -126,6 +131,15 @@ const char *call_text(const struct pipeline_call *call,
 /* How messages name it: "text", or "text[3]" in a batch; in the arena. */
 const char *call_name(const struct pipeline_call *call,
                       const struct bundle_input *input, size_t row);
+
+/*
+ * The vectors of a row's tokens in the model output `output`, one for each of
+ * marks[row].tokens, `*width` floats each. A step that reads an output per
+ * token goes through here: whether padding stands between two rows is not
+ * its business. NULL: ERR_OUTPUT_INVALID, the output has another shape.
+ */
+const float *call_token_vectors(const struct pipeline_call *call, size_t output,
+                                size_t row, size_t *width, struct error *err);
 
 /* Worsens the row's band and says why in a warning. */
 void call_mark(struct pipeline_call *call, size_t row, enum pipeline_band band,

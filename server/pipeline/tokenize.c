@@ -121,6 +121,7 @@ static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
                   encoding.count);
     *out = (struct tokens){encoding.ids, encoding.count};
     call->marks[row].tokens = encoding.count;
+    call->marks[row].truncated = encoding.count < encoding.whole;
     return true;
 }
 

@@ -438,7 +438,7 @@ static void test_pipeline_takes_numbers_that_are_floats(void **state)
         struct call_input slot = {0};
         struct arena arena;
         struct pipeline_call call = {.pipeline = &pipeline,
-                                     .request = &request,
+                                     .request = request,
                                      .arena = &arena,
                                      .inputs = &slot,
                                      .rows = 1};

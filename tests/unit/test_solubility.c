@@ -152,12 +152,67 @@ static void test_solubility_of_a_row_does_not_see_its_neighbours(void **state)
     pipeline_worker_free(worker);
 }
 
+/* Requests of one text each, in one run of the engine; LogS of each. */
+static void run_together(struct pipeline_worker *worker, char *const *texts,
+                         size_t count, float *out)
+{
+    enum { MOST = 8 };
+    struct eng_limits limits = {.deadline_ns = UINT64_MAX};
+    struct pipeline_value values[MOST];
+    struct pipeline_call *calls[MOST];
+    struct arena arenas[MOST];
+    struct error err = {0};
+
+    assert_true(count <= MOST);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (struct pipeline_value){
+            .name = "text", .kind = PIPELINE_STRING, .string = texts[i]};
+        arena_init(&arenas[i], 0);
+        calls[i] = pipeline_prepare(
+            worker,
+            &(struct pipeline_request){&values[i], 1, &arenas[i], &limits},
+            &err);
+        assert_non_null(calls[i]);
+    }
+    pipeline_execute(worker, calls, count);
+    for (size_t i = 0; i < count; i++) {
+        struct pipeline_output output;
+
+        assert_true(pipeline_finish(worker, calls[i], &output, &err));
+        out[i] = (float)output.results[0].number;
+        assert_true(output.tokens >= 3 && !output.truncated);
+        arena_release(&arenas[i]);
+    }
+}
+
+static void test_solubility_of_a_request_does_not_see_its_company(void **state)
+{
+    char a[] = "CCO", b[] = "CC(=O)Oc1ccccc1C(=O)O";
+    char c[] = "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O";
+    char *texts[] = {b, a, c, a};
+    struct error err = {0};
+    struct pipeline_worker *worker = pipeline_worker_new(loaded.pipeline, &err);
+    float together[4], alone;
+
+    (void)state;
+    assert_non_null(worker);
+    run_together(worker, texts, COUNT_OF(texts), together);
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        run_together(worker, &texts[i], 1, &alone);
+        if (alone - together[i] > 1e-5F || together[i] - alone > 1e-5F)
+            fail_msg("%s: %g alone, %g in company\n", texts[i], (double)alone,
+                     (double)together[i]);
+    }
+    pipeline_worker_free(worker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_solubility_answers_its_examples_as_declared),
         cmocka_unit_test(test_solubility_answers_the_same_from_many_threads),
         cmocka_unit_test(test_solubility_of_a_row_does_not_see_its_neighbours),
+        cmocka_unit_test(test_solubility_of_a_request_does_not_see_its_company),
     };
 
     return cmocka_run_group_tests(tests, load, unload);

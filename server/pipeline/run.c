@@ -1,0 +1,183 @@
+/*
+ * A request through the steps: prepare, execute, finish.
+ *
+ * In three parts, because the middle one serves many requests at once: each is
+ * checked and its feeds are made; the engine runs over all of them; each gets
+ * its answer. Whatever fails for one of them is kept with it and told when it
+ * is finished: a request never fails because of its company.
+ */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "step.h"
+
+struct pipeline_worker {
+    const struct pipeline *pipeline;
+    struct eng_run *run;
+    struct eng_tensor *outputs; /* per model output */
+    struct arena scratch;
+};
+
+struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
+                                            struct error *err)
+{
+    struct pipeline_worker *worker = calloc(1, sizeof(*worker));
+
+    if (!worker) {
+        (void)call_no_memory(err);
+        return NULL;
+    }
+    arena_init(&worker->scratch, 0);
+    worker->pipeline = pipeline;
+    worker->outputs = calloc(eng_model_output_count(pipeline->model),
+                             sizeof(*worker->outputs));
+    if (!worker->outputs)
+        (void)call_no_memory(err);
+    else
+        worker->run = eng_run_new(pipeline->model, err);
+    if (worker->run)
+        return worker;
+    pipeline_worker_free(worker);
+    return NULL;
+}
+
+void pipeline_worker_free(struct pipeline_worker *worker)
+{
+    if (!worker)
+        return;
+    eng_run_free(worker->run);
+    free(worker->outputs);
+    arena_release(&worker->scratch);
+    free(worker);
+}
+
+static bool apply_steps(struct pipeline_call *call, size_t first, size_t end,
+                        struct error *err)
+{
+    for (size_t i = first; i < end; i++) {
+        const struct pipeline_step *step = &call->pipeline->steps[i];
+
+        if (!step->type->apply(step->state, call, err))
+            return false;
+    }
+    return true;
+}
+
+/* A call with its arrays, whose sizes the pipeline knows. */
+static struct pipeline_call *new_call(struct pipeline_worker *worker,
+                                      const struct pipeline_request *request)
+{
+    const struct pipeline *pipeline = worker->pipeline;
+    struct arena *arena = request->arena;
+    struct pipeline_call *call = arena_zalloc(arena, 1, sizeof(*call));
+
+    if (!call)
+        return NULL;
+    *call = (struct pipeline_call){.pipeline = pipeline,
+                                   .request = *request,
+                                   .arena = arena,
+                                   .scratch = &worker->scratch,
+                                   .rows = 1};
+    call->inputs = arena_zalloc(arena, pipeline->bundle->signature.input_count,
+                                sizeof(*call->inputs));
+    call->feeds = arena_zalloc(arena, eng_model_input_count(pipeline->model),
+                               sizeof(*call->feeds));
+    call->outputs = arena_zalloc(arena, eng_model_output_count(pipeline->model),
+                                 sizeof(*call->outputs));
+    call->results =
+        arena_zalloc(arena, pipeline->bundle->signature.output_count,
+                     sizeof(*call->results));
+    return call->inputs && call->feeds && call->outputs && call->results ? call
+                                                                         : NULL;
+}
+
+struct pipeline_call *pipeline_prepare(struct pipeline_worker *worker,
+                                       const struct pipeline_request *request,
+                                       struct error *err)
+{
+    struct pipeline_call *call = new_call(worker, request);
+
+    if (!call) {
+        (void)call_no_memory(err);
+        return NULL;
+    }
+    return inputs_check(call, err) &&
+                   apply_steps(call, 0, worker->pipeline->pre_count, err) &&
+                   feeds_fill(call, err)
+               ? call
+               : NULL;
+}
+
+size_t pipeline_call_tokens(const struct pipeline_call *call)
+{
+    size_t tokens = 0;
+
+    for (size_t row = 0; row < call->rows; row++)
+        tokens += call->marks[row].tokens;
+    return tokens;
+}
+
+/* Each by itself. The pipeline refuses what cannot be right, so a validation
+ * error of the engine is a fault of ours, not of the caller. */
+static void execute_one(struct pipeline_worker *worker,
+                        struct pipeline_call *call, bool is_last)
+{
+    size_t count = eng_model_output_count(worker->pipeline->model);
+    uint64_t start_ns = clock_now_ns();
+    struct error *err = &call->failure;
+
+    if (!eng_run_execute(worker->run, call->feeds, worker->outputs,
+                         call->request.limits, err)) {
+        if (err->code == ERR_VALIDATION_ERROR)
+            err->code = ERR_INTERNAL;
+        return;
+    }
+    call->compute_ns = clock_now_ns() - start_ns;
+    for (size_t i = 0; i < count; i++) {
+        struct eng_tensor *output = &call->outputs[i];
+
+        *output = worker->outputs[i];
+        /* The next run overwrites them. */
+        if (!is_last && eng_tensor_size(output) > 0)
+            output->data =
+                arena_copy(call->arena, output->data, eng_tensor_size(output));
+        if (!output->data && eng_tensor_size(output) > 0) {
+            (void)call_no_memory(err);
+            return;
+        }
+    }
+}
+
+void pipeline_execute(struct pipeline_worker *worker,
+                      struct pipeline_call *const *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        execute_one(worker, calls[i], i + 1 == count);
+}
+
+bool pipeline_finish(struct pipeline_worker *worker, struct pipeline_call *call,
+                     struct pipeline_output *out, struct error *err)
+{
+    const struct pipeline *pipeline = call->pipeline;
+
+    if (call->failure.code != ERR_NONE) {
+        *err = call->failure;
+        return false;
+    }
+    call->scratch = &worker->scratch;
+    return collect_results(call, err) &&
+           apply_steps(call, pipeline->pre_count, pipeline->step_count, err) &&
+           collect_values(call, out, err);
+}
+
+bool pipeline_run(struct pipeline_worker *worker,
+                  const struct pipeline_request *request,
+                  struct pipeline_output *out, struct error *err)
+{
+    struct pipeline_call *call = pipeline_prepare(worker, request, err);
+
+    if (!call)
+        return false;
+    pipeline_execute(worker, &call, 1);
+    return pipeline_finish(worker, call, out, err);
+}
