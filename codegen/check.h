@@ -16,6 +16,10 @@ void cg_name(struct cg_ir *ir);
  * members become reserved. The lock's new text is ir->lock. */
 void cg_number(struct cg_ir *ir);
 
+/* Marks every number of the lock as released with `version`, which must
+ * outlive the IR, and writes ir->lock again. */
+void cg_release(struct cg_ir *ir, const char *version);
+
 /* Faults: hazards and collisions of names, unions that JSON types cannot tell
  * apart, endpoints that clash. */
 void cg_check(struct cg_ir *ir);

@@ -61,6 +61,23 @@ struct cg_value {
     struct cg_loc at;
 };
 
+/* A line of the lock file: a number and who holds, or held, it. */
+struct cg_lock_row {
+    uint32_t number;
+    const char *name;
+    bool removed;
+};
+
+/* What the lock file says of a message or enum. */
+struct cg_lock_entry {
+    const char *name;   /* full */
+    const char *tag;    /* "message" or "enum" */
+    uint32_t next;      /* the next number to give */
+    uint32_t watermark; /* numbers up to this one were released; 0 = none */
+    struct cg_lock_row *rows;
+    size_t count, capacity;
+};
+
 /* A number that a removed field or enum value held. */
 struct cg_reserved {
     uint32_t number;
@@ -198,6 +215,9 @@ struct cg_ir {
     size_t tree_count, tree_capacity;
     struct buf faults; /* "file:line:col: rule: message" lines */
     size_t fault_count;
+    const char *released; /* version of the last release; NULL = none */
+    struct cg_lock_entry *entries; /* of the lock file, after numbering */
+    size_t entry_count, entry_capacity;
     char *lock; /* text of the lock file after numbering */
     size_t lock_size;
 };

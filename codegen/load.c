@@ -3,6 +3,8 @@
  */
 #include "load.h"
 
+#include "check.h"
+
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,4 +155,12 @@ void cg_load(struct cg_ir *ir, const char *scratch)
     for (size_t i = 0; files[i]; i++)
         cg_load_ops(ir, files[i], scratch);
     cg_load_documents(ir);
+}
+
+void cg_load_all(struct cg_ir *ir, const char *scratch)
+{
+    cg_load(ir, scratch);
+    cg_name(ir);
+    cg_number(ir);
+    cg_check(ir);
 }

@@ -14,6 +14,10 @@
 /* Everything below ir->dir. Foreign files need protoc and a scratch folder. */
 void cg_load(struct cg_ir *ir, const char *scratch);
 
+/* The whole way from files to an IR that emitters can read: load, name, number,
+ * check. What is wrong is in ir->faults. */
+void cg_load_all(struct cg_ir *ir, const char *scratch);
+
 /* The tree of a YAML or JSON file (by its ending) below ir->dir, or NULL after
  * a fault. Each file is read once. */
 const struct doc_node *cg_load_tree(struct cg_ir *ir, const char *file);

@@ -4,13 +4,14 @@
  * api/specgen.lock is text, one fact per line, sorted, so that it merges and
  * can be read in a review:
  *
- *   specgen-lock 1
- *   message specserve.runtime.v1.HealthResponse next 3
+ *   specgen-lock 1 released 1.2.0
+ *   message specserve.runtime.v1.HealthResponse next 3 watermark 2
  *     1 status
  *     2 - owner             a removed field: number and name are reserved
  *   enum ...                likewise, with the values
  *
- * A line may be deleted by hand as long as nothing with it was released.
+ * A release (specgen release) names itself in the head and puts a watermark on
+ * every entry. Lines above the watermark may be deleted by hand.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,27 +20,8 @@
 #include "out.h"
 
 static const char lock_file[] = "specgen.lock";
-static const char lock_head[] = "specgen-lock 1\n";
-
-struct row {
-    uint32_t number;
-    const char *name;
-    bool removed;
-};
-
-struct entry {
-    const char *name; /* full */
-    const char *tag;  /* "message" or "enum" */
-    uint32_t next;
-    struct row *rows;
-    size_t count, capacity;
-};
-
-struct lock {
-    struct cg_ir *ir;
-    struct entry *entries;
-    size_t count, capacity;
-};
+static const char lock_head[] = "specgen-lock 1";
+static const char lock_released[] = " released ";
 
 /* A member that needs a number, whatever it is a member of. */
 struct member {
@@ -48,32 +30,35 @@ struct member {
     struct cg_loc at;
 };
 
-static struct entry *find_entry(const struct lock *lock, const char *name)
+static struct cg_lock_entry *find_entry(const struct cg_ir *ir,
+                                        const char *name)
 {
-    for (size_t i = 0; i < lock->count; i++)
-        if (strcmp(lock->entries[i].name, name) == 0)
-            return &lock->entries[i];
+    for (size_t i = 0; i < ir->entry_count; i++)
+        if (strcmp(ir->entries[i].name, name) == 0)
+            return &ir->entries[i];
     return NULL;
 }
 
-static struct entry *add_entry(struct lock *lock, const char *tag,
-                               const char *name, uint32_t next)
+static struct cg_lock_entry *add_entry(struct cg_ir *ir, const char *tag,
+                                       const char *name, uint32_t next)
 {
-    lock->entries = cg_grow(lock->ir, lock->entries, lock->count,
-                            &lock->capacity, sizeof *lock->entries);
-    struct entry *entry = &lock->entries[lock->count++];
-    *entry = (struct entry){.tag = tag, .name = name, .next = next};
+    ir->entries = cg_grow(ir, ir->entries, ir->entry_count, &ir->entry_capacity,
+                          sizeof *ir->entries);
+    struct cg_lock_entry *entry = &ir->entries[ir->entry_count++];
+    *entry = (struct cg_lock_entry){.tag = tag, .name = name, .next = next};
     return entry;
 }
 
-static void add_row(struct lock *lock, struct entry *entry, struct row row)
+static void add_row(struct cg_ir *ir, struct cg_lock_entry *entry,
+                    struct cg_lock_row row)
 {
-    entry->rows = cg_grow(lock->ir, entry->rows, entry->count, &entry->capacity,
+    entry->rows = cg_grow(ir, entry->rows, entry->count, &entry->capacity,
                           sizeof *entry->rows);
     entry->rows[entry->count++] = row;
 }
 
-static struct row *find_row(const struct entry *entry, const char *name)
+static struct cg_lock_row *find_row(const struct cg_lock_entry *entry,
+                                    const char *name)
 {
     for (size_t i = 0; name && i < entry->count; i++)
         if (strcmp(entry->rows[i].name, name) == 0)
@@ -97,43 +82,84 @@ static bool read_number(const char **text, uint32_t *number)
 }
 
 /* "  2 owner" or "  2 - owner" */
-static bool read_row(struct lock *lock, const char *line)
+static bool read_row(struct cg_ir *ir, const char *line)
 {
-    struct row row = {0};
+    struct cg_lock_row row = {0};
 
-    if (!lock->count || !read_number(&line, &row.number))
+    if (!ir->entry_count || !read_number(&line, &row.number))
         return false;
     row.removed = strncmp(line, "- ", 2) == 0;
-    row.name = cg_text(lock->ir, "%s", line + (row.removed ? 2 : 0));
-    add_row(lock, &lock->entries[lock->count - 1], row);
+    row.name = cg_text(ir, "%s", line + (row.removed ? 2 : 0));
+    add_row(ir, &ir->entries[ir->entry_count - 1], row);
     return *row.name != '\0';
 }
 
-/* "message a.b.C next 3" */
-static bool read_entry(struct lock *lock, const char *line)
+/* The number behind `word` in the line, 0 if the word is not there. */
+static bool read_after(const char *line, const char *word, uint32_t *number)
+{
+    const char *found = strstr(line, word);
+
+    *number = 0;
+    if (!found)
+        return true;
+    found += strlen(word);
+    return read_number(&found, number);
+}
+
+/* "message a.b.C next 3 watermark 2" */
+static bool read_entry(struct cg_ir *ir, const char *line)
 {
     const char *name = strchr(line, ' ');
     const char *next = name ? strstr(name, " next ") : NULL;
-    struct entry *entry;
+    struct cg_lock_entry *entry;
 
     if (!next)
         return false;
-    entry = add_entry(
-        lock, cg_text(lock->ir, "%.*s", (int)(name - line), line),
-        cg_text(lock->ir, "%.*s", (int)(next - name - 1), name + 1), 0);
-    next += strlen(" next ");
-    return read_number(&next, &entry->next);
+    entry = add_entry(ir, cg_text(ir, "%.*s", (int)(name - line), line),
+                      cg_text(ir, "%.*s", (int)(next - name - 1), name + 1), 0);
+    return read_after(next, " next ", &entry->next) &&
+           read_after(next, " watermark ", &entry->watermark);
 }
 
-static bool read_line(struct lock *lock, const char *line)
+/* "specgen-lock 1" or "specgen-lock 1 released 1.2.0" */
+static bool read_head(struct cg_ir *ir, const char *line)
 {
-    return line[0] == ' ' ? read_row(lock, line) : read_entry(lock, line);
+    size_t size = sizeof lock_head - 1;
+
+    if (strncmp(line, lock_head, size) != 0)
+        return false;
+    if (strncmp(line + size, lock_released, sizeof lock_released - 1) == 0)
+        ir->released =
+            cg_text(ir, "%s", line + size + sizeof lock_released - 1);
+    return ir->released || !line[size];
 }
 
-static void read_lock(struct lock *lock)
+/* Two branches may have given one number; merged text shows it. */
+static void fault_merged(struct cg_ir *ir, struct cg_loc at)
 {
-    const char *path = cg_text(lock->ir, "%s/%s", lock->ir->dir, lock_file);
-    struct cg_loc at = {.file = path, .line = 1, .col = 1};
+    for (size_t i = 0; i < ir->entry_count; i++)
+        for (size_t k = 0; k < ir->entries[i].count; k++)
+            for (size_t j = 0; j < k; j++)
+                if (ir->entries[i].rows[j].number ==
+                    ir->entries[i].rows[k].number)
+                    cg_fault(ir, at, "lock.double",
+                             "'%s' and '%s' of '%s' both hold number %u",
+                             ir->entries[i].rows[j].name,
+                             ir->entries[i].rows[k].name, ir->entries[i].name,
+                             ir->entries[i].rows[k].number);
+}
+
+static bool read_line(struct cg_ir *ir, const char *line, int number)
+{
+    if (number == 1)
+        return read_head(ir, line);
+    return line[0] == ' ' ? read_row(ir, line) : read_entry(ir, line);
+}
+
+static void read_lock(struct cg_ir *ir)
+{
+    const char *path = cg_text(ir, "%s/%s", ir->dir, lock_file);
+    struct cg_loc at = {.file = path, .line = 0, .col = 1};
     struct buf text = {0};
     struct error err;
     char *next;
@@ -142,23 +168,25 @@ static void read_lock(struct lock *lock)
         buf_release(&text); /* the first run makes it */
         return;
     }
-    if (strncmp(text.data, lock_head, sizeof lock_head - 1) != 0)
-        cg_fault(lock->ir, at, "lock.syntax", "is not a lock file");
-    for (char *line = strchr(text.data, '\n'); line && line[1]; line = next) {
-        next = strchr(++line, '\n');
+    for (char *line = text.data; line && *line; line = next) {
+        next = strchr(line, '\n');
         if (next)
-            *next = '\0';
+            *next++ = '\0';
         at.line++;
-        if (!read_line(lock, line))
-            cg_fault(lock->ir, at, "lock.syntax", "cannot read '%s'", line);
+        if (!read_line(ir, line, at.line))
+            cg_fault(ir, at, "lock.syntax",
+                     at.line == 1 ? "is not a lock file" : "cannot read '%s'",
+                     line);
     }
+    at.line = 1;
+    fault_merged(ir, at);
     buf_release(&text);
 }
 
 /* ---- numbering ---- */
 
 /* 19000 to 19999 belong to protobuf itself. */
-static uint32_t take_next(struct entry *entry)
+static uint32_t take_next(struct cg_lock_entry *entry)
 {
     if (entry->next == 19000)
         entry->next = 20000;
@@ -166,41 +194,41 @@ static uint32_t take_next(struct entry *entry)
 }
 
 /* A number that the schema asks for may belong to a removed member. */
-static void fault_reserved(struct lock *lock, const struct entry *entry,
+static void fault_reserved(struct cg_ir *ir, const struct cg_lock_entry *entry,
                            const struct member *member)
 {
     for (size_t i = 0; i < entry->count; i++)
         if (entry->rows[i].removed && *member->number &&
             entry->rows[i].number == *member->number)
-            cg_fault(lock->ir, member->at, "lock.reserved",
+            cg_fault(ir, member->at, "lock.reserved",
                      "number %u of '%s' is reserved for the removed '%s'",
                      *member->number, member->name, entry->rows[i].name);
 }
 
 /* The member's number if schema or lock say it; 0 = it needs a new one. */
-static void keep_number(struct lock *lock, struct entry *entry,
+static void keep_number(struct cg_ir *ir, struct cg_lock_entry *entry,
                         struct member *member)
 {
-    struct row *row = find_row(entry, member->name);
-    struct row *old = find_row(entry, member->was);
+    struct cg_lock_row *row = find_row(entry, member->name);
+    struct cg_lock_row *old = find_row(entry, member->was);
 
-    fault_reserved(lock, entry, member);
+    fault_reserved(ir, entry, member);
     if (row && row->removed)
-        cg_fault(lock->ir, member->at, "lock.reserved",
+        cg_fault(ir, member->at, "lock.reserved",
                  "'%s' was removed; its name stays reserved", member->name);
     if (!row && old) {
         old->name = member->name;
         row = old;
     }
     if (row && *member->number && *member->number != row->number)
-        cg_fault(lock->ir, member->at, "lock.number",
+        cg_fault(ir, member->at, "lock.number",
                  "'%s' has number %u in the lock file, not %u", member->name,
                  row->number, *member->number);
     if (row)
         *member->number = row->number;
     else if (*member->number)
-        add_row(lock, entry,
-                (struct row){*member->number, member->name, false});
+        add_row(ir, entry,
+                (struct cg_lock_row){*member->number, member->name, false});
     if (*member->number >= entry->next)
         entry->next = *member->number + 1;
 }
@@ -214,56 +242,59 @@ static bool is_member(const struct member *members, size_t count,
     return false;
 }
 
-static void fault_doubles(struct lock *lock, const struct member *members,
+static void fault_doubles(struct cg_ir *ir, const struct member *members,
                           size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < i; k++)
             if (*members[i].number == *members[k].number)
-                cg_fault(lock->ir, members[i].at, "lock.number",
+                cg_fault(ir, members[i].at, "lock.number",
                          "'%s' and '%s' both have number %u", members[k].name,
                          members[i].name, *members[i].number);
 }
 
-static struct entry *number_members(struct lock *lock, struct cg_decl *decl,
-                                    struct member *members, size_t count)
+static struct cg_lock_entry *number_members(struct cg_ir *ir,
+                                            struct cg_decl *decl,
+                                            struct member *members,
+                                            size_t count)
 {
-    struct entry *entry = find_entry(lock, decl->full);
+    struct cg_lock_entry *entry = find_entry(ir, decl->full);
 
     if (!entry)
-        entry = add_entry(lock, decl->tag == CG_ENUM ? "enum" : "message",
+        entry = add_entry(ir, decl->tag == CG_ENUM ? "enum" : "message",
                           decl->full, 1);
     for (size_t i = 0; i < count; i++)
-        keep_number(lock, entry, &members[i]);
+        keep_number(ir, entry, &members[i]);
     for (size_t i = 0; i < count; i++) {
         if (*members[i].number)
             continue;
         *members[i].number = take_next(entry);
-        add_row(lock, entry,
-                (struct row){*members[i].number, members[i].name, false});
+        add_row(
+            ir, entry,
+            (struct cg_lock_row){*members[i].number, members[i].name, false});
     }
     for (size_t i = 0; i < entry->count; i++)
         if (!is_member(members, count, entry->rows[i].name))
             entry->rows[i].removed = true;
-    fault_doubles(lock, members, count);
+    fault_doubles(ir, members, count);
     return entry;
 }
 
-static void keep_reserved(struct lock *lock, struct cg_decl *decl,
-                          const struct entry *entry)
+static void keep_reserved(struct cg_ir *ir, struct cg_decl *decl,
+                          const struct cg_lock_entry *entry)
 {
-    decl->reserved = cg_zalloc(lock->ir, entry->count, sizeof *decl->reserved);
+    decl->reserved = cg_zalloc(ir, entry->count, sizeof *decl->reserved);
     for (size_t i = 0; i < entry->count; i++)
         if (entry->rows[i].removed)
             decl->reserved[decl->reserved_count++] = (struct cg_reserved){
                 entry->rows[i].number, entry->rows[i].name};
 }
 
-static void number_decl(struct lock *lock, struct cg_decl *decl)
+static void number_decl(struct cg_ir *ir, struct cg_decl *decl)
 {
     const struct doc_node *schemas = doc_get(decl->schema, "properties");
     size_t count = decl->field_count + decl->value_count;
-    struct member *members = cg_zalloc(lock->ir, count, sizeof *members);
+    struct member *members = cg_zalloc(ir, count, sizeof *members);
 
     for (size_t i = 0; i < decl->field_count; i++) {
         struct cg_field *field = &decl->fields[i];
@@ -279,58 +310,70 @@ static void number_decl(struct lock *lock, struct cg_decl *decl)
         members[decl->field_count + i] =
             (struct member){value->json, NULL, &value->number, value->at};
     }
-    keep_reserved(lock, decl, number_members(lock, decl, members, count));
+    keep_reserved(ir, decl, number_members(ir, decl, members, count));
 }
 
 /* ---- writing ---- */
 
 static int by_number(const void *a, const void *b)
 {
-    const struct row *left = a;
-    const struct row *right = b;
+    const struct cg_lock_row *left = a;
+    const struct cg_lock_row *right = b;
 
     return (left->number > right->number) - (left->number < right->number);
 }
 
 static int by_name(const void *a, const void *b)
 {
-    const struct entry *left = a;
-    const struct entry *right = b;
+    const struct cg_lock_entry *left = a;
+    const struct cg_lock_entry *right = b;
 
     return strcmp(left->name, right->name);
 }
 
-static void write_lock(struct lock *lock)
+static void write_lock(struct cg_ir *ir)
 {
     struct buf text = {0};
 
     buf_string(&text, lock_head);
-    if (lock->count)
-        qsort(lock->entries, lock->count, sizeof *lock->entries, by_name);
-    for (size_t i = 0; i < lock->count; i++) {
-        struct entry *entry = &lock->entries[i];
+    if (ir->released)
+        buf_printf(&text, "%s%s", lock_released, ir->released);
+    buf_char(&text, '\n');
+    if (ir->entry_count)
+        qsort(ir->entries, ir->entry_count, sizeof *ir->entries, by_name);
+    for (size_t i = 0; i < ir->entry_count; i++) {
+        struct cg_lock_entry *entry = &ir->entries[i];
 
-        buf_printf(&text, "%s %s next %u\n", entry->tag, entry->name,
+        buf_printf(&text, "%s %s next %u", entry->tag, entry->name,
                    entry->next);
+        if (entry->watermark)
+            buf_printf(&text, " watermark %u", entry->watermark);
+        buf_char(&text, '\n');
         if (entry->count)
             qsort(entry->rows, entry->count, sizeof *entry->rows, by_number);
         for (size_t k = 0; k < entry->count; k++)
             buf_printf(&text, "  %u %s%s\n", entry->rows[k].number,
                        entry->rows[k].removed ? "- " : "", entry->rows[k].name);
     }
-    lock->ir->lock = cg_text(lock->ir, "%s", buf_ok(&text) ? text.data : "");
-    lock->ir->lock_size = strlen(lock->ir->lock);
+    ir->lock = cg_text(ir, "%s", buf_ok(&text) ? text.data : "");
+    ir->lock_size = strlen(ir->lock);
     buf_release(&text);
 }
 
 void cg_number(struct cg_ir *ir)
 {
-    struct lock lock = {.ir = ir};
-
-    read_lock(&lock);
+    read_lock(ir);
     for (size_t i = 0; i < ir->api_count; i++)
         for (size_t k = 0; k < ir->apis[i]->decl_count; k++)
             if (!ir->apis[i]->decls[k]->foreign)
-                number_decl(&lock, ir->apis[i]->decls[k]);
-    write_lock(&lock);
+                number_decl(ir, ir->apis[i]->decls[k]);
+    write_lock(ir);
+}
+
+void cg_release(struct cg_ir *ir, const char *version)
+{
+    ir->released = version;
+    for (size_t i = 0; i < ir->entry_count; i++)
+        ir->entries[i].watermark = ir->entries[i].next - 1;
+    write_lock(ir);
 }

@@ -4,10 +4,13 @@
  *   specgen generate [--api DIR] [--out DIR]   writes what changed
  *   specgen check    [--api DIR] [--out DIR]   says what would change
  *   specgen ir       [--api DIR]               prints the contract as JSON
+ *   specgen diff OLD NEW [--format F] [--waivers FILE] [--today DAY]
+ *                                              says what NEW breaks
+ *   specgen release VERSION [--api DIR]        keeps the contract as released
  *
  * load -> name -> number -> check -> emit. Exit 0: done; 1: faults, printed
- * as file:line:col: rule: message; 2: wrong usage or a file that cannot be
- * written.
+ * as file:line:col: rule: message, or a broken promise; 2: wrong usage or a
+ * file that cannot be written.
  */
 #include <ftw.h>
 #include <stdio.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "diff/command.h"
 #include "dump.h"
 #include "emit/emit.h"
 #include "load.h"
@@ -33,38 +37,64 @@ static const struct {
 
 struct options {
     const char *command, *api, *out;
+    const char *words[2]; /* what follows the command */
+    int word_count;
+    struct cg_diff_options diff;
 };
 
 static int usage(void)
 {
-    (void)fputs("usage: specgen generate|check|ir [--api DIR] [--out DIR]\n",
+    (void)fputs("usage: specgen generate|check|ir [--api DIR] [--out DIR]\n"
+                "       specgen diff OLD NEW [--format text|json|markdown] "
+                "[--waivers FILE] [--today YYYY-MM-DD]\n"
+                "       specgen release VERSION [--api DIR]\n",
                 stderr);
     return 2;
 }
 
+/* Where the value of an option goes; NULL: there is no such option. */
+static const char **option(struct options *options, const char *name)
+{
+    const struct {
+        const char *name, **value;
+    } known[] = {{"--api", &options->api},
+                 {"--out", &options->out},
+                 {"--format", &options->diff.format},
+                 {"--waivers", &options->diff.waivers},
+                 {"--today", &options->diff.today}};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0)
+            return known[i].value;
+    return NULL;
+}
+
 static bool parse(int argc, char **argv, struct options *options)
 {
-    *options = (struct options){NULL, "api", "gen"};
+    *options = (struct options){.api = "api", .out = "gen"};
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--api") == 0 && i + 1 < argc)
-            options->api = argv[++i];
-        else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)
-            options->out = argv[++i];
-        else if (argv[i][0] != '-' && !options->command)
+        const char **value = option(options, argv[i]);
+
+        if (value && i + 1 < argc)
+            *value = argv[++i];
+        else if (value || argv[i][0] == '-' || options->word_count == 2)
+            return false;
+        else if (!options->command)
             options->command = argv[i];
         else
-            return false;
+            options->words[options->word_count++] = argv[i];
     }
     return options->command != NULL;
 }
 
-static void load_all(struct cg_ir *ir, const char *scratch)
-{
-    cg_load(ir, scratch);
-    cg_name(ir);
-    cg_number(ir);
-    cg_check(ir);
-}
+/* One run of the program. */
+struct session {
+    const struct options *options;
+    const char *scratch; /* a temporary folder */
+    struct cg_ir ir;     /* loaded and without faults when a command runs */
+    struct cg_out out;   /* what the emitters made of it */
+    int status;          /* exit code of a command that did its work */
+};
 
 /* Emits everything into memory. */
 static void emit_all(const struct cg_ir *ir, struct cg_out *out)
@@ -89,82 +119,125 @@ static void compare_lock(struct cg_ir *ir)
     buf_release(&text);
 }
 
-/* ---- commands: each gets an IR without faults ---- */
+/* ---- commands ---- */
 
-static bool generate(struct cg_ir *ir, const struct cg_out *out,
-                     const char *dir, struct error *err)
+static bool print(const struct buf *text, struct error *err)
 {
-    const char *lock = cg_text(ir, "%s/specgen.lock", ir->dir);
-
-    return cg_file_write(lock, ir->lock, ir->lock_size, err) &&
-           cg_out_write(out, dir, err);
+    if (buf_ok(text) && fwrite(text->data, 1, text->size, stdout) == text->size)
+        return true;
+    return fail(err, ERR_FILE_INVALID, "cannot write to stdout");
 }
 
-static bool check(struct cg_ir *ir, const struct cg_out *out, const char *dir,
-                  struct error *err)
+static bool write_lock(struct cg_ir *ir, struct error *err)
+{
+    return cg_file_write(cg_text(ir, "%s/specgen.lock", ir->dir), ir->lock,
+                         ir->lock_size, err);
+}
+
+static bool generate(struct session *session, struct error *err)
+{
+    return write_lock(&session->ir, err) &&
+           cg_out_write(&session->out, session->options->out, err);
+}
+
+static bool check(struct session *session, struct error *err)
 {
     (void)err;
-    compare_lock(ir);
-    cg_out_compare(out, dir);
+    compare_lock(&session->ir);
+    cg_out_compare(&session->out, session->options->out);
     return true;
 }
 
-static bool dump(struct cg_ir *ir, const struct cg_out *out, const char *dir,
-                 struct error *err)
+static bool dump(struct session *session, struct error *err)
 {
     struct buf text = {0};
     bool ok;
 
-    (void)out;
-    (void)dir;
-    cg_dump(ir, &text);
-    ok = buf_ok(&text) && fwrite(text.data, 1, text.size, stdout) == text.size;
+    cg_dump(&session->ir, &text);
+    ok = print(&text, err);
     buf_release(&text);
-    return ok || fail(err, ERR_FILE_INVALID, "cannot write to stdout");
+    return ok;
+}
+
+/* The contract of NEW is the session's; OLD is loaded here. */
+static bool diff(struct session *session, struct error *err)
+{
+    struct buf text = {0};
+    struct cg_ir was;
+    size_t broken;
+    bool ok;
+
+    cg_ir_init(&was, session->options->words[0]);
+    cg_load_all(&was, session->scratch);
+    if (was.fault_count) {
+        (void)fwrite(was.faults.data, 1, was.faults.size, stderr);
+        cg_ir_release(&was);
+        return fail(err, ERR_DOCUMENT_INVALID, "'%s' has faults",
+                    session->options->words[0]);
+    }
+    ok = cg_diff_command(&was, &session->ir, &session->options->diff, &text,
+                         &broken, err) &&
+         print(&text, err);
+    session->status = ok && broken ? 1 : 0;
+    buf_release(&text);
+    cg_ir_release(&was);
+    return ok;
+}
+
+/* Puts a watermark on the lock and a copy of api/ into api/released. */
+static bool release(struct session *session, struct error *err)
+{
+    cg_release(&session->ir, session->options->words[0]);
+    return write_lock(&session->ir, err) && cg_keep_release(&session->ir, err);
 }
 
 static const struct command {
     const char *name;
-    bool (*run)(struct cg_ir *ir, const struct cg_out *out, const char *dir,
-                struct error *err);
-} commands[] = {{"generate", generate}, {"check", check}, {"ir", dump}};
+    int words; /* that follow it */
+    bool emits;
+    bool (*run)(struct session *session, struct error *err);
+} commands[] = {{"generate", 0, true, generate},
+                {"check", 0, true, check},
+                {"ir", 0, true, dump},
+                {"diff", 2, false, diff},
+                {"release", 1, true, release}};
 
-static const struct command *find_command(const char *name)
+static const struct command *find_command(const struct options *options)
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
+        if (strcmp(commands[i].name, options->command) == 0 &&
+            commands[i].words == options->word_count)
             return &commands[i];
     return NULL;
 }
 
 /* ---- */
 
-static int report(const struct cg_ir *ir)
+static int report(const struct session *session)
 {
+    const struct cg_ir *ir = &session->ir;
+
     if (!ir->fault_count)
-        return 0;
+        return session->status;
     (void)fwrite(ir->faults.data, 1, ir->faults.size, stderr);
     (void)fprintf(stderr, "specgen: %zu fault%s\n", ir->fault_count,
                   ir->fault_count == 1 ? "" : "s");
     return 1;
 }
 
-static int run(const struct options *options, const struct command *command,
-               struct cg_ir *ir, const char *scratch)
+static int run(struct session *session, const struct command *command)
 {
-    struct cg_out out;
+    struct cg_ir *ir = &session->ir;
     struct error err;
     bool ok = true;
 
-    cg_out_init(&out, ir, scratch);
-    load_all(ir, scratch);
+    cg_load_all(ir, session->scratch);
+    if (!ir->fault_count && command->emits)
+        emit_all(ir, &session->out);
     if (!ir->fault_count)
-        emit_all(ir, &out);
-    if (!ir->fault_count)
-        ok = command->run(ir, &out, options->out, &err);
-    cg_out_release(&out);
+        ok = command->run(session, &err);
     if (ok)
-        return report(ir);
+        return report(session);
     (void)fprintf(stderr, "specgen: %s\n", err.msg);
     return 2;
 }
@@ -182,21 +255,25 @@ int main(int argc, char **argv)
 {
     const struct command *command = NULL;
     struct options options;
+    struct session session = {.options = &options};
     char scratch[] = "/tmp/specgen-XXXXXX";
-    struct cg_ir ir;
     int status;
 
     if (parse(argc, argv, &options))
-        command = find_command(options.command);
+        command = find_command(&options);
     if (!command)
         return usage();
     if (!mkdtemp(scratch)) {
         (void)fputs("specgen: cannot make a folder in /tmp\n", stderr);
         return 2;
     }
-    cg_ir_init(&ir, options.api);
-    status = run(&options, command, &ir, scratch);
-    cg_ir_release(&ir);
+    session.scratch = scratch;
+    cg_ir_init(&session.ir,
+               command->run == diff ? options.words[1] : options.api);
+    cg_out_init(&session.out, &session.ir, scratch);
+    status = run(&session, command);
+    cg_out_release(&session.out);
+    cg_ir_release(&session.ir);
     (void)nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return status;
 }
