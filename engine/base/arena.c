@@ -50,6 +50,25 @@ void arena_reset(struct arena *arena)
     arena->total_bytes = sizeof *arena->head + arena->head->capacity;
 }
 
+void arena_adopt(struct arena *to, struct arena *from)
+{
+    struct arena_block **end = &to->head;
+
+    if (to->head)
+        end = &to->head->older;
+    if (from->head) {
+        struct arena_block *last = from->head;
+
+        while (last->older)
+            last = last->older;
+        last->older = *end;
+        *end = from->head;
+    }
+    to->total_bytes += from->total_bytes;
+    from->head = NULL;
+    from->total_bytes = 0;
+}
+
 static struct arena_block *add_block(struct arena *arena, size_t size)
 {
     size_t capacity = arena->head ? arena->head->capacity * 2 : FIRST_BLOCK;

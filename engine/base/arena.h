@@ -29,6 +29,9 @@ void arena_release(struct arena *arena);
 /* Like arena_release(), but keeps the newest block for the next round. */
 void arena_reset(struct arena *arena);
 
+/* What `from` holds belongs to `to` from now on; `from` is empty. */
+void arena_adopt(struct arena *to, struct arena *from);
+
 /*
  * `size` bytes aligned to 16, uninitialised, valid until the arena is released
  * or reset; size 0 gives a valid pointer. NULL when memory or the limit is out.

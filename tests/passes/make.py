@@ -342,8 +342,26 @@ def fuse_linear_residuals():
            m.Add(m.Add(y(), m.weight(4, 6)), m.weight(6)))
 
 
+# --- fold ---------------------------------------------------------------------
+
+def fold_made_weights():
+    """Weights made step by step, as large as to have memory of their own; a
+    step that is read again much later, and one that is an output."""
+    m = Model("fold_made_weights", 13)
+    ints = [m.const(np.int64(n)) for n in (0, 1, 30000, 7919)]
+    steps = m.Range(ints[0], ints[2], ints[1])
+    mixed = m.Mod(m.Mul(m.Mul(steps, steps), ints[3]), m.const(np.int64(997)))
+    wave = m.Sub(m.Div(m.Cast(mixed, to=1), m.number(498)), m.number(1))
+    parts = m.Split(m.Reshape(wave, m.const([300, 100])),
+                    m.const([100, 200]), outputs=2, axis=0)
+    late = m.Cast(m.Mod(steps, m.const(np.int64(3))), to=1)
+    x = m.input("x", ["b", 100])
+    m.save(m.MatMul(x, parts[0]), m.Relu(parts[1]),
+           m.Add(x, m.ReduceMax(m.Reshape(late, m.const([300, 100])),
+                                axes=[0], keepdims=0)))
+
 
 if __name__ == "__main__":
     for name, make in list(globals().items()):
-        if name.startswith(("bypass_", "fuse_")):
+        if name.startswith(("bypass_", "fold_", "fuse_")):
             make()

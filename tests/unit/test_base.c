@@ -88,6 +88,33 @@ static void test_arena_reset_keeps_one_block(void **state)
     arena_release(&arena);
 }
 
+static void test_arena_adopts_what_another_holds(void **state)
+{
+    struct arena to, from;
+    size_t both;
+    char *kept;
+
+    (void)state;
+    for (int used = 0; used < 2; used++) {
+        arena_init(&to, 0);
+        arena_init(&from, 0);
+        if (used)
+            assert_non_null(arena_alloc(&to, 10));
+        arena_adopt(&to, &from); /* of an empty one */
+        kept = arena_strdup(&from, "kept");
+        assert_non_null(arena_alloc(&from, 100000));
+        both = to.total_bytes + from.total_bytes;
+        arena_adopt(&to, &from);
+        assert_null(from.head);
+        assert_int_equal(from.total_bytes, 0);
+        assert_int_equal(to.total_bytes, both);
+        assert_non_null(arena_alloc(&to, 100));
+        arena_release(&from);
+        assert_string_equal(kept, "kept");
+        arena_release(&to);
+    }
+}
+
 static void test_arena_copies_texts(void **state)
 {
     struct arena arena;
@@ -467,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_arena_grows_past_first_block),
         cmocka_unit_test(test_arena_refuses_beyond_its_limit),
         cmocka_unit_test(test_arena_reset_keeps_one_block),
+        cmocka_unit_test(test_arena_adopts_what_another_holds),
         cmocka_unit_test(test_arena_copies_texts),
         cmocka_unit_test(test_buf_holds_what_was_appended),
         cmocka_unit_test(test_buf_remembers_a_failure),
