@@ -115,6 +115,11 @@ struct doc_node *doc_parse_yaml(const char *file, const char *text, size_t size,
 struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
                                 struct arena *arena, struct doc_report *report);
 
+/* The same for JSON as such: strings, but not keys, may hold NUL. */
+struct doc_node *doc_parse_json_nul(const char *file, const char *text,
+                                    size_t size, struct arena *arena,
+                                    struct doc_report *report);
+
 /*
  * Checks the tree against the schema; adds a row of rule "SCHEMA" per fault.
  * An unknown key brings the nearest known one as its hint.

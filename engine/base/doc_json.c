@@ -77,6 +77,8 @@ static bool read_key(struct reader *reader, struct error *err)
     if (!read_text(reader, &key, &size, err) ||
         !json_scan_expect(&reader->scan, ':', err))
         return false;
+    if (memchr(key, '\0', size))
+        return fail(err, ERR_MALFORMED_JSON, "NUL in a key");
     doc_build_key(&reader->build, key, place);
     return true;
 }
@@ -198,8 +200,9 @@ static bool read_all(struct reader *reader, struct error *err)
     return json_scan_end(&reader->scan, err);
 }
 
-struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
-                                struct arena *arena, struct doc_report *report)
+static struct doc_node *parse(const char *file, const char *text, size_t size,
+                              bool nul, struct arena *arena,
+                              struct doc_report *report)
 {
     struct reader reader = {
         .build = {.file = file,
@@ -213,6 +216,7 @@ struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
     struct error err = {0};
 
     json_scan_init(&reader.scan, text, size, arena);
+    reader.scan.nul = nul;
     if (size > DOC_JSON_SIZE_MAX) {
         doc_fault(report, "JSON", file, NULL, "",
                   "%zu bytes, at most %d are allowed", size, DOC_JSON_SIZE_MAX);
@@ -223,4 +227,17 @@ struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
     if (err.code != ERR_NONE) /* else the builder has reported it */
         report_error(&reader, &err);
     return NULL;
+}
+
+struct doc_node *doc_parse_json(const char *file, const char *text, size_t size,
+                                struct arena *arena, struct doc_report *report)
+{
+    return parse(file, text, size, false, arena, report);
+}
+
+struct doc_node *doc_parse_json_nul(const char *file, const char *text,
+                                    size_t size, struct arena *arena,
+                                    struct doc_report *report)
+{
+    return parse(file, text, size, true, arena, report);
 }

@@ -95,7 +95,7 @@ static bool unicode_escape(struct json_scan *scan, uint32_t *code_point,
 
     if (!hex_unit(scan, &high, err))
         return false;
-    if (high == 0)
+    if (high == 0 && !scan->nul)
         return json_scan_fail(scan, err, "NUL in a string");
     if (high < 0xd800 || high > 0xdfff) {
         *code_point = high;

@@ -23,6 +23,7 @@
 struct json_scan {
     const char *start, *at, *end;
     struct arena *arena; /* for strings with escapes */
+    bool nul;            /* strings may hold NUL; not unless set after init */
 };
 
 /* Starts on `size` bytes; both text and arena must outlive the scan. */

@@ -45,7 +45,7 @@ SEAMS = {
                     "engine/onnx_load", "clients/c/"],
     "yaml.h": ["engine/base/doc_yaml"],
     "pcre2.h": ["engine/base/pattern", "engine/base/doc", "server/door/pattern",
-                "engine/text/"],
+                "engine/text/", "codegen/jsonschema/pattern"],
     "sqlite3.h": ["registry/stores/sqlite"],
     "curl/": ["clients/c/"],
     "openssl/": [],
