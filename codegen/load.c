@@ -163,4 +163,6 @@ void cg_load_all(struct cg_ir *ir, const char *scratch)
     cg_name(ir);
     cg_number(ir);
     cg_check(ir);
+    cg_check_schemas(ir);
+    cg_check_documents(ir);
 }

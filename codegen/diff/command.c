@@ -88,6 +88,14 @@ bool cg_keep_release(struct cg_ir *ir, struct error *err)
             if (!keep_file(ir, *files, err))
                 return false;
     }
+    for (size_t i = 0; i < ir->document_count; i++) {
+        const char **files = cg_load_list(
+            ir, cg_text(ir, "documents/%s", ir->documents[i].name), ".yaml");
+
+        for (; *files; files++)
+            if (!keep_file(ir, *files, err))
+                return false;
+    }
     return keep_file(ir, "errors.yaml", err) &&
            keep_file(ir, "specgen.lock", err);
 }

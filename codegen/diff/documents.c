@@ -1,11 +1,12 @@
 /*
  * Diff of documents: what people wrote for the last release must still load.
- * Rule S2 where a schema takes less, S3 when its apiVersion stayed the same.
+ * Rule S1 by trying it on the documents that were kept, S2 where a schema takes less, S3 when its apiVersion stayed the same.
  *
  * Both schemas keep to the keywords of load_document.c.
  */
 #include <string.h>
 
+#include "check.h"
 #include "diff.h"
 
 /* One document, and how many of its changes broke. */
@@ -166,6 +167,46 @@ static void diff_schema(struct walk *walk, const char *path,
     }
 }
 
+/* ---- kept documents ---- */
+
+struct kept {
+    struct walk *walk;
+    const struct cg_document *now;
+    const char *file; /* looked for in the new contract */
+    bool found;
+};
+
+static void find_file(void *context, const char *file,
+                      const struct js_instance *instance)
+{
+    struct kept *kept = context;
+
+    (void)instance;
+    if (strcmp(file, kept->file) == 0)
+        kept->found = true;
+}
+
+static void try_kept(void *context, const char *file,
+                     const struct js_instance *instance)
+{
+    struct kept *kept = context;
+    struct cg_diff *diff = kept->walk->diff;
+    struct doc_report report;
+
+    doc_report_init(&report, &diff->now->arena);
+    if (!cg_document_fits(diff->now, kept->now, instance, &report))
+        cg_change(diff, CG_RULE_S1, file, "%s at '%s'",
+                  report.count ? report.issues[0].message : "is refused",
+                  report.count ? report.issues[0].pointer : "");
+    kept->file = file;
+    kept->found = false;
+    cg_each_document(diff->now, kept->now, find_file, kept);
+    if (!kept->found)
+        cg_change(diff, CG_RULE_S1, file, "is kept no longer");
+}
+
+/* ---- */
+
 static const struct cg_document *find_document(const struct cg_ir *ir,
                                                const char *name)
 {
@@ -193,6 +234,8 @@ void cg_diff_documents(struct cg_diff *diff)
             continue;
         }
         diff_schema(&walk, was->name, was->root, now->root);
+        cg_each_document(diff->was, was, try_kept,
+                         &(struct kept){.walk = &walk, .now = now});
         if (walk.broken && strcmp(version_of(was), version_of(now)) == 0)
             cg_change(diff, CG_RULE_S3, was->name,
                       "narrowed, and apiVersion is still '%s'",

@@ -64,6 +64,8 @@ def make_new(program, folder, old, case, edits):
     files = dict(BASE, **{"specgen.lock": (old / "specgen.lock").read_text()})
     name = case["in"]
     files[name] = edit(files[name], edits)
+    if "also" in case and edits is case["breaks"]:
+        files[case["also"]] = edit(files[case["also"]], case["also_breaks"])
     if case.get("lock") == "drop" and edits is case["breaks"]:
         del files["specgen.lock"]
     write(folder, files)
