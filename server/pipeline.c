@@ -93,15 +93,6 @@ static bool bind_rows(struct pipeline *pipeline, struct error *err)
                         "text",
                         input->name);
     }
-    for (size_t i = 0; i < bundle->signature.output_count; i++) {
-        const struct bundle_output *output = &bundle->signature.outputs[i];
-
-        if (output->type != BUNDLE_FLOAT && output->type != BUNDLE_STRING)
-            return fail(err, ERR_DOCUMENT_INVALID,
-                        "a capability says batch: true, but output '%s' is "
-                        "neither float nor string",
-                        output->name);
-    }
     if (bundle->serving.max_batch_size > 1)
         pipeline->rows_max = (size_t)bundle->serving.max_batch_size;
     return true;
@@ -109,17 +100,16 @@ static bool bind_rows(struct pipeline *pipeline, struct error *err)
 
 static bool build_all(struct pipeline *pipeline, struct error *err)
 {
-    const struct bundle_signature *signature = &pipeline->bundle->signature;
     struct step_build build = {.pipeline = pipeline};
 
     build.feed_taken = arena_zalloc(&pipeline->arena,
                                     eng_model_input_count(pipeline->model), 1);
-    build.result_taken =
-        arena_zalloc(&pipeline->arena, signature->output_count, 1);
-    if (!build.feed_taken || !build.result_taken)
+    if (!build.feed_taken)
         return call_no_memory(err);
-    return bind_rows(pipeline, err) && open_steps(&build, err) &&
-           feeds_bind(&build, err) && collect_bind(&build, err);
+    return bind_rows(pipeline, err) &&
+           slots_bind(pipeline, pipeline->bundle->postprocess.count, err) &&
+           open_steps(&build, err) && feeds_bind(&build, err) &&
+           slots_check(pipeline, err);
 }
 
 struct pipeline *pipeline_open(const struct srv_bundle *bundle,

@@ -33,6 +33,7 @@ enum pipeline_kind {
     PIPELINE_STRING,
     PIPELINE_FLOATS,
     PIPELINE_STRINGS,
+    PIPELINE_VECTORS,
     PIPELINE_BYTES,
     PIPELINE_JSON
 };
@@ -54,6 +55,10 @@ struct pipeline_value {
             char *const *items; /* each NUL-terminated UTF-8 */
             size_t count;
         } strings;
+        struct {
+            const float *items; /* [count, width] */
+            size_t count, width;
+        } vectors;
         struct {
             const uint8_t *data;
             size_t size;

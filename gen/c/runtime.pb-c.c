@@ -52,6 +52,51 @@ void   runtime__value__free_unpacked
   assert(message->base.descriptor == &runtime__value__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   runtime__vector__init
+                     (Runtime__Vector         *message)
+{
+  static const Runtime__Vector init_value = RUNTIME__VECTOR__INIT;
+  *message = init_value;
+}
+size_t runtime__vector__get_packed_size
+                     (const Runtime__Vector *message)
+{
+  assert(message->base.descriptor == &runtime__vector__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__vector__pack
+                     (const Runtime__Vector *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__vector__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__vector__pack_to_buffer
+                     (const Runtime__Vector *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__vector__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__Vector *
+       runtime__vector__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__Vector *)
+     protobuf_c_message_unpack (&runtime__vector__descriptor,
+                                allocator, len, data);
+}
+void   runtime__vector__free_unpacked
+                     (Runtime__Vector *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__vector__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   runtime__health_request__init
                      (Runtime__HealthRequest         *message)
 {
@@ -1348,7 +1393,52 @@ void   runtime__string_list__free_unpacked
   assert(message->base.descriptor == &runtime__string_list__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor runtime__value__field_descriptors[7] =
+void   runtime__vector_list__init
+                     (Runtime__VectorList         *message)
+{
+  static const Runtime__VectorList init_value = RUNTIME__VECTOR_LIST__INIT;
+  *message = init_value;
+}
+size_t runtime__vector_list__get_packed_size
+                     (const Runtime__VectorList *message)
+{
+  assert(message->base.descriptor == &runtime__vector_list__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__vector_list__pack
+                     (const Runtime__VectorList *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__vector_list__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__vector_list__pack_to_buffer
+                     (const Runtime__VectorList *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__vector_list__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__VectorList *
+       runtime__vector_list__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__VectorList *)
+     protobuf_c_message_unpack (&runtime__vector_list__descriptor,
+                                allocator, len, data);
+}
+void   runtime__vector_list__free_unpacked
+                     (Runtime__VectorList *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__vector_list__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor runtime__value__field_descriptors[8] =
 {
   {
     "number",
@@ -1434,6 +1524,18 @@ static const ProtobufCFieldDescriptor runtime__value__field_descriptors[7] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "vectors",
+    8,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Runtime__Value, kind_case),
+    offsetof(Runtime__Value, vectors),
+    &runtime__vector_list__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned runtime__value__field_indices_by_name[] = {
   5,   /* field[5] = blob */
@@ -1443,11 +1545,12 @@ static const unsigned runtime__value__field_indices_by_name[] = {
   0,   /* field[0] = number */
   4,   /* field[4] = strings */
   2,   /* field[2] = text */
+  7,   /* field[7] = vectors */
 };
 static const ProtobufCIntRange runtime__value__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor runtime__value__descriptor =
 {
@@ -1457,11 +1560,49 @@ const ProtobufCMessageDescriptor runtime__value__descriptor =
   "Runtime__Value",
   "runtime",
   sizeof(Runtime__Value),
-  7,
+  8,
   runtime__value__field_descriptors,
   runtime__value__field_indices_by_name,
   1,  runtime__value__number_ranges,
   (ProtobufCMessageInit) runtime__value__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor runtime__vector__field_descriptors[1] =
+{
+  {
+    "floats",
+    1,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Runtime__Vector, kind_case),
+    offsetof(Runtime__Vector, floats),
+    &runtime__float_list__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned runtime__vector__field_indices_by_name[] = {
+  0,   /* field[0] = floats */
+};
+static const ProtobufCIntRange runtime__vector__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor runtime__vector__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.Vector",
+  "Vector",
+  "Runtime__Vector",
+  "runtime",
+  sizeof(Runtime__Vector),
+  1,
+  runtime__vector__field_descriptors,
+  runtime__vector__field_indices_by_name,
+  1,  runtime__vector__number_ranges,
+  (ProtobufCMessageInit) runtime__vector__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define runtime__health_request__field_descriptors NULL
@@ -3484,5 +3625,43 @@ const ProtobufCMessageDescriptor runtime__string_list__descriptor =
   runtime__string_list__field_indices_by_name,
   1,  runtime__string_list__number_ranges,
   (ProtobufCMessageInit) runtime__string_list__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor runtime__vector_list__field_descriptors[1] =
+{
+  {
+    "values",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Runtime__VectorList, n_values),
+    offsetof(Runtime__VectorList, values),
+    &runtime__vector__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned runtime__vector_list__field_indices_by_name[] = {
+  0,   /* field[0] = values */
+};
+static const ProtobufCIntRange runtime__vector_list__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor runtime__vector_list__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.VectorList",
+  "VectorList",
+  "Runtime__VectorList",
+  "runtime",
+  sizeof(Runtime__VectorList),
+  1,
+  runtime__vector_list__field_descriptors,
+  runtime__vector_list__field_indices_by_name,
+  1,  runtime__vector_list__number_ranges,
+  (ProtobufCMessageInit) runtime__vector_list__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

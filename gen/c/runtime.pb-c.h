@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 
 typedef struct Runtime__Value Runtime__Value;
+typedef struct Runtime__Vector Runtime__Vector;
 typedef struct Runtime__HealthRequest Runtime__HealthRequest;
 typedef struct Runtime__HealthResponse Runtime__HealthResponse;
 typedef struct Runtime__CapabilitiesRequest Runtime__CapabilitiesRequest;
@@ -50,6 +51,7 @@ typedef struct Runtime__ShutdownResponse Runtime__ShutdownResponse;
 typedef struct Runtime__OpenapiRequest Runtime__OpenapiRequest;
 typedef struct Runtime__FloatList Runtime__FloatList;
 typedef struct Runtime__StringList Runtime__StringList;
+typedef struct Runtime__VectorList Runtime__VectorList;
 
 
 /* --- enums --- */
@@ -64,6 +66,7 @@ typedef enum {
   RUNTIME__VALUE__KIND_TEXT = 3,
   RUNTIME__VALUE__KIND_FLOATS = 4,
   RUNTIME__VALUE__KIND_STRINGS = 5,
+  RUNTIME__VALUE__KIND_VECTORS = 8,
   RUNTIME__VALUE__KIND_BLOB = 6,
   RUNTIME__VALUE__KIND_JSON = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RUNTIME__VALUE__KIND__CASE)
@@ -79,6 +82,7 @@ struct  Runtime__Value
     char *text;
     Runtime__FloatList *floats;
     Runtime__StringList *strings;
+    Runtime__VectorList *vectors;
     ProtobufCBinaryData blob;
     char *json;
   };
@@ -86,6 +90,25 @@ struct  Runtime__Value
 #define RUNTIME__VALUE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&runtime__value__descriptor) \
     , RUNTIME__VALUE__KIND__NOT_SET, {0} }
+
+
+typedef enum {
+  RUNTIME__VECTOR__KIND__NOT_SET = 0,
+  RUNTIME__VECTOR__KIND_FLOATS = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RUNTIME__VECTOR__KIND__CASE)
+} Runtime__Vector__KindCase;
+
+struct  Runtime__Vector
+{
+  ProtobufCMessage base;
+  Runtime__Vector__KindCase kind_case;
+  union {
+    Runtime__FloatList *floats;
+  };
+};
+#define RUNTIME__VECTOR__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__vector__descriptor) \
+    , RUNTIME__VECTOR__KIND__NOT_SET, {0} }
 
 
 struct  Runtime__HealthRequest
@@ -525,6 +548,17 @@ struct  Runtime__StringList
     , 0,NULL }
 
 
+struct  Runtime__VectorList
+{
+  ProtobufCMessage base;
+  size_t n_values;
+  Runtime__Vector **values;
+};
+#define RUNTIME__VECTOR_LIST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__vector_list__descriptor) \
+    , 0,NULL }
+
+
 /* Runtime__Value methods */
 void   runtime__value__init
                      (Runtime__Value         *message);
@@ -543,6 +577,25 @@ Runtime__Value *
                       const uint8_t       *data);
 void   runtime__value__free_unpacked
                      (Runtime__Value *message,
+                      ProtobufCAllocator *allocator);
+/* Runtime__Vector methods */
+void   runtime__vector__init
+                     (Runtime__Vector         *message);
+size_t runtime__vector__get_packed_size
+                     (const Runtime__Vector   *message);
+size_t runtime__vector__pack
+                     (const Runtime__Vector   *message,
+                      uint8_t             *out);
+size_t runtime__vector__pack_to_buffer
+                     (const Runtime__Vector   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__Vector *
+       runtime__vector__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__vector__free_unpacked
+                     (Runtime__Vector *message,
                       ProtobufCAllocator *allocator);
 /* Runtime__HealthRequest methods */
 void   runtime__health_request__init
@@ -1094,10 +1147,32 @@ Runtime__StringList *
 void   runtime__string_list__free_unpacked
                      (Runtime__StringList *message,
                       ProtobufCAllocator *allocator);
+/* Runtime__VectorList methods */
+void   runtime__vector_list__init
+                     (Runtime__VectorList         *message);
+size_t runtime__vector_list__get_packed_size
+                     (const Runtime__VectorList   *message);
+size_t runtime__vector_list__pack
+                     (const Runtime__VectorList   *message,
+                      uint8_t             *out);
+size_t runtime__vector_list__pack_to_buffer
+                     (const Runtime__VectorList   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__VectorList *
+       runtime__vector_list__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__vector_list__free_unpacked
+                     (Runtime__VectorList *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Runtime__Value_Closure)
                  (const Runtime__Value *message,
+                  void *closure_data);
+typedef void (*Runtime__Vector_Closure)
+                 (const Runtime__Vector *message,
                   void *closure_data);
 typedef void (*Runtime__HealthRequest_Closure)
                  (const Runtime__HealthRequest *message,
@@ -1201,6 +1276,9 @@ typedef void (*Runtime__FloatList_Closure)
 typedef void (*Runtime__StringList_Closure)
                  (const Runtime__StringList *message,
                   void *closure_data);
+typedef void (*Runtime__VectorList_Closure)
+                 (const Runtime__VectorList *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1208,6 +1286,7 @@ typedef void (*Runtime__StringList_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCMessageDescriptor runtime__value__descriptor;
+extern const ProtobufCMessageDescriptor runtime__vector__descriptor;
 extern const ProtobufCMessageDescriptor runtime__health_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__health_response__descriptor;
 extern const ProtobufCMessageDescriptor runtime__capabilities_request__descriptor;
@@ -1242,6 +1321,7 @@ extern const ProtobufCMessageDescriptor runtime__shutdown_response__descriptor;
 extern const ProtobufCMessageDescriptor runtime__openapi_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__float_list__descriptor;
 extern const ProtobufCMessageDescriptor runtime__string_list__descriptor;
+extern const ProtobufCMessageDescriptor runtime__vector_list__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -42,6 +42,14 @@ static const struct msg_field runtime_value_fields[] = {
      .offset = offsetof(Runtime__Value, strings),
      .quantifier = offsetof(Runtime__Value, kind_case),
      .sub = &runtime_string_list_def},
+    {.json = "vectors",
+     .number = 8,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Runtime__Value, vectors),
+     .quantifier = offsetof(Runtime__Value, kind_case),
+     .sub = &runtime_vector_list_def},
     {.json = "blob",
      .number = 6,
      .kind = MSG_BYTES,
@@ -65,6 +73,27 @@ const struct msg_def runtime_value_def = {
     .fields = runtime_value_fields,
     .field_count = sizeof runtime_value_fields /
                    sizeof runtime_value_fields[0],
+    .shape = MSG_UNTAGGED,
+};
+
+static const struct msg_field runtime_vector_fields[] = {
+    {.json = "floats",
+     .number = 1,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Runtime__Vector, floats),
+     .quantifier = offsetof(Runtime__Vector, kind_case),
+     .sub = &runtime_float_list_def},
+};
+
+const struct msg_def runtime_vector_def = {
+    .name = "specserve.runtime.v1.Vector",
+    .descriptor = &runtime__vector__descriptor,
+    .size = sizeof(Runtime__Vector),
+    .fields = runtime_vector_fields,
+    .field_count = sizeof runtime_vector_fields /
+                   sizeof runtime_vector_fields[0],
     .shape = MSG_UNTAGGED,
 };
 
@@ -1047,4 +1076,23 @@ const struct msg_def runtime_string_list_def = {
     .fields = runtime_string_list_fields,
     .field_count = sizeof runtime_string_list_fields /
                    sizeof runtime_string_list_fields[0],
+};
+
+static const struct msg_field runtime_vector_list_fields[] = {
+    {.json = "values",
+     .number = 1,
+     .kind = MSG_MSG,
+     .card = MSG_LIST,
+     .offset = offsetof(Runtime__VectorList, values),
+     .quantifier = offsetof(Runtime__VectorList, n_values),
+     .sub = &runtime_vector_def},
+};
+
+const struct msg_def runtime_vector_list_def = {
+    .name = "specserve.runtime.v1.VectorList",
+    .descriptor = &runtime__vector_list__descriptor,
+    .size = sizeof(Runtime__VectorList),
+    .fields = runtime_vector_list_fields,
+    .field_count = sizeof runtime_vector_list_fields /
+                   sizeof runtime_vector_list_fields[0],
 };

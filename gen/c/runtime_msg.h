@@ -15,6 +15,11 @@
 #define runtime_value_init runtime__value__init
 extern const struct msg_def runtime_value_def;
 
+/* One array of floats among others. */
+#define runtime_vector Runtime__Vector
+#define runtime_vector_init runtime__vector__init
+extern const struct msg_def runtime_vector_def;
+
 #define runtime_health_request Runtime__HealthRequest
 #define runtime_health_request_init runtime__health_request__init
 extern const struct msg_def runtime_health_request_def;
@@ -141,6 +146,11 @@ extern const struct msg_def runtime_float_list_def;
 #define runtime_string_list_init runtime__string_list__init
 extern const struct msg_def runtime_string_list_def;
 
+/* A list that is one value among others. */
+#define runtime_vector_list Runtime__VectorList
+#define runtime_vector_list_init runtime__vector_list__init
+extern const struct msg_def runtime_vector_list_def;
+
 static inline struct runtime_value *
 runtime_value_new(struct arena *arena)
 {
@@ -190,6 +200,14 @@ runtime_value_set_strings(struct runtime_value *message,
 }
 
 static inline void
+runtime_value_set_vectors(struct runtime_value *message,
+                          struct runtime_vector_list *value)
+{
+    message->kind_case = RUNTIME__VALUE__KIND_VECTORS;
+    message->vectors = value;
+}
+
+static inline void
 runtime_value_set_blob(struct runtime_value *message, struct msg_bytes value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_BLOB;
@@ -202,6 +220,25 @@ runtime_value_set_json(struct runtime_value *message, char *value)
 {
     message->kind_case = RUNTIME__VALUE__KIND_JSON;
     message->json = value;
+}
+
+static inline struct runtime_vector *
+runtime_vector_new(struct arena *arena)
+{
+    struct runtime_vector *message =
+        (struct runtime_vector *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        runtime_vector_init(message);
+    return message;
+}
+
+static inline void
+runtime_vector_set_floats(struct runtime_vector *message,
+                          struct runtime_float_list *value)
+{
+    message->kind_case = RUNTIME__VECTOR__KIND_FLOATS;
+    message->floats = value;
 }
 
 static inline struct runtime_health_request *
@@ -660,6 +697,17 @@ runtime_string_list_new(struct arena *arena)
 
     if (message)
         runtime_string_list_init(message);
+    return message;
+}
+
+static inline struct runtime_vector_list *
+runtime_vector_list_new(struct arena *arena)
+{
+    struct runtime_vector_list *message =
+        (struct runtime_vector_list *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        runtime_vector_list_init(message);
     return message;
 }
 

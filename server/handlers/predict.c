@@ -63,6 +63,9 @@ static struct pipeline_value to_pipeline(const char *name,
         to.strings.items = from->strings->values;
         to.strings.count = from->strings->n_values;
         break;
+    case RUNTIME__VALUE__KIND_VECTORS:
+        to.kind = PIPELINE_VECTORS; /* no input is one: it is refused */
+        break;
     case RUNTIME__VALUE__KIND_BLOB:
         to.kind = PIPELINE_BYTES;
         to.bytes.data = from->blob.data;
@@ -107,6 +110,45 @@ static bool set_strings(struct arena *arena, const struct pipeline_value *from,
     return true;
 }
 
+/* One vector of a batch; the floats are borrowed as above. */
+static struct runtime_vector *vector(struct arena *arena, const float *items,
+                                     size_t width)
+{
+    struct runtime_vector *made = runtime_vector_new(arena);
+    struct runtime_float_list *floats = runtime_float_list_new(arena);
+
+    if (!made || !floats)
+        return NULL;
+    memcpy(&floats->values, &items, sizeof floats->values);
+    floats->n_values = width;
+    runtime_vector_set_floats(made, floats);
+    return made;
+}
+
+static bool set_vectors(struct arena *arena, const struct pipeline_value *from,
+                        struct runtime_value *to)
+{
+    struct runtime_vector_list *list = runtime_vector_list_new(arena);
+    size_t width = from->vectors.width;
+
+    if (!list)
+        return false;
+    list->values =
+        arena_zalloc(arena, from->vectors.count, sizeof *list->values);
+    if (!list->values)
+        return false;
+    for (; list->n_values < from->vectors.count; list->n_values++) {
+        size_t row = list->n_values;
+
+        list->values[row] =
+            vector(arena, from->vectors.items + row * width, width);
+        if (!list->values[row])
+            return false;
+    }
+    runtime_value_set_vectors(to, list);
+    return true;
+}
+
 static bool from_pipeline(struct arena *arena,
                           const struct pipeline_value *from,
                           struct runtime_value *to)
@@ -127,6 +169,8 @@ static bool from_pipeline(struct arena *arena,
         return set_floats(arena, from, to);
     case PIPELINE_STRINGS:
         return set_strings(arena, from, to);
+    case PIPELINE_VECTORS:
+        return set_vectors(arena, from, to);
     case PIPELINE_BYTES:
         bytes.len = from->bytes.size;
         memcpy(&bytes.data, &from->bytes.data, sizeof bytes.data);

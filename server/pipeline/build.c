@@ -1,6 +1,6 @@
 /*
  * What a step may use while the pipeline is built: its parameters, and the
- * model inputs and outputs it claims.
+ * model inputs it claims. Outputs and values are in slots.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,54 +95,4 @@ bool step_claim_feed(const struct step_build *build, const char *key,
         return true;
     }
     return step_fail(build, err, "the model has no input '%s'", name);
-}
-
-/* The declared output that parameter `key` names, or NULL. */
-static const struct bundle_output *output_of(const struct step_build *build,
-                                             const char *key, size_t *index,
-                                             struct error *err)
-{
-    const struct srv_bundle *bundle = build->pipeline->bundle;
-    const char *name = step_param(build, key, err);
-    const struct bundle_output *output;
-
-    if (!name)
-        return NULL;
-    output = bundle_find_output(bundle, name);
-    if (!output)
-        (void)step_fail(build, err, "the signature has no output '%s'", name);
-    else
-        *index = (size_t)(output - bundle->signature.outputs);
-    return output;
-}
-
-bool step_claim_result(const struct step_build *build, const char *key,
-                       enum bundle_type type, size_t *index, struct error *err)
-{
-    const struct bundle_output *output = output_of(build, key, index, err);
-
-    if (!output)
-        return false;
-    if (output->type != type)
-        return step_fail(build, err, "output '%s' is %s, expected %s",
-                         output->name, bundle_type_name(output->type),
-                         bundle_type_name(type));
-    if (*output->from_tensor || *output->from_input ||
-        build->result_taken[*index])
-        return step_fail(build, err, "output '%s' is filled by another",
-                         output->name);
-    build->result_taken[*index] = true;
-    return true;
-}
-
-bool step_number(const struct step_build *build, const char *key, size_t *index,
-                 struct error *err)
-{
-    const struct bundle_output *output = output_of(build, key, index, err);
-
-    if (!output)
-        return false;
-    return (output->type == BUNDLE_FLOAT && *output->from_tensor) ||
-           step_fail(build, err, "output '%s' is no number of the model",
-                     output->name);
 }

@@ -54,6 +54,27 @@ const float *call_token_vectors(const struct pipeline_call *call, size_t output,
     return (const float *)tensor->data + row * (size_t)tensor->dims[1] * *width;
 }
 
+float *call_floats(struct pipeline_call *call, size_t slot, size_t width,
+                   struct error *err)
+{
+    const struct pipeline_slot *declared = &call->pipeline->slots[slot];
+    float *items;
+
+    if (declared->length > 0 && width != (size_t)declared->length) {
+        (void)fail(err, ERR_OUTPUT_INVALID,
+                   "output '%s': the model gave %zu numbers, expected %lld",
+                   declared->name, width, (long long)declared->length);
+        return NULL;
+    }
+    items = arena_zalloc(call->arena, call->rows * width, sizeof(*items));
+    if (!items)
+        (void)call_no_memory(err);
+    else
+        call->results[slot] =
+            (struct call_result){.floats = items, .width = width};
+    return items;
+}
+
 /* A lost warning for lack of memory is no reason to lose the answer. */
 static void keep_warning(struct pipeline_call *call, const char *text)
 {

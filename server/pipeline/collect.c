@@ -5,159 +5,69 @@
 #include <math.h>
 #include <string.h>
 
+#include "json_put.h"
 #include "num.h"
 #include "step.h"
 
-/* ---- at load ---- */
-
-static bool bad_output(struct error *err, const struct bundle_output *output,
-                       const char *what, const char *name)
-{
-    return fail(err, ERR_DOCUMENT_INVALID, "output '%s': %s '%s'", output->name,
-                what, name);
-}
-
-static bool bind_tensor(const struct pipeline *pipeline,
-                        const struct bundle_output *output,
-                        struct pipeline_source *source, struct error *err)
-{
-    size_t count = eng_model_output_count(pipeline->model), i = 0;
-    const struct eng_port *port;
-
-    while (i < count && strcmp(eng_model_output(pipeline->model, i)->name,
-                               output->from_tensor) != 0)
-        i++;
-    if (i == count)
-        return bad_output(err, output, "the model has no tensor",
-                          output->from_tensor);
-    port = eng_model_output(pipeline->model, i);
-    if (port->dtype != ENG_F32)
-        return bad_output(err, output, "expected float32, the tensor is",
-                          eng_dtype_name(port->dtype));
-    if (output->type != BUNDLE_FLOAT && output->type != BUNDLE_FLOATS)
-        return bad_output(err, output, "a tensor cannot give the type",
-                          bundle_type_name(output->type));
-    if (output->type == BUNDLE_FLOAT && port->rank > 0 &&
-        port->dims[port->rank - 1] >= 0 &&
-        output->from_index >= port->dims[port->rank - 1])
-        return bad_output(err, output, "its index is outside the tensor",
-                          port->name);
-    *source = (struct pipeline_source){FROM_TENSOR, i};
-    return true;
-}
-
-static bool bind_input(const struct pipeline *pipeline,
-                       const struct bundle_output *output,
-                       struct pipeline_source *source, struct error *err)
-{
-    const struct bundle_input *input =
-        bundle_find_input(pipeline->bundle, output->from_input);
-
-    if (!input || input->type != BUNDLE_TEXT || !input->required ||
-        output->type != BUNDLE_STRING)
-        return bad_output(err, output,
-                          "only a required text can be repeated as a string, "
-                          "not",
-                          output->from_input);
-    *source = (struct pipeline_source){
-        FROM_INPUT, (size_t)(input - pipeline->bundle->signature.inputs)};
-    return true;
-}
-
-bool collect_bind(const struct step_build *build, struct error *err)
-{
-    struct pipeline *pipeline = build->pipeline;
-    const struct bundle_signature *signature = &pipeline->bundle->signature;
-
-    pipeline->sources = arena_zalloc(&pipeline->arena, signature->output_count,
-                                     sizeof(*pipeline->sources));
-    if (!pipeline->sources)
-        return call_no_memory(err);
-    for (size_t i = 0; i < signature->output_count; i++) {
-        const struct bundle_output *output = &signature->outputs[i];
-        struct pipeline_source *source = &pipeline->sources[i];
-
-        if (*output->from_tensor) {
-            if (!bind_tensor(pipeline, output, source, err))
-                return false;
-        } else if (*output->from_input) {
-            if (!bind_input(pipeline, output, source, err))
-                return false;
-        } else if (!build->result_taken[i]) {
-            return fail(err, ERR_DOCUMENT_INVALID,
-                        "nothing fills output '%s': it has no `from`, and no "
-                        "pipeline step names it",
-                        output->name);
-        }
-    }
-    return true;
-}
-
 /* ---- from tensors and inputs ---- */
 
-static bool not_finite(struct error *err, const struct bundle_output *output)
+static bool all_finite(const struct pipeline_slot *slot, const float *items,
+                       size_t count, struct error *err)
 {
-    return fail(err, ERR_OUTPUT_INVALID,
-                "output '%s' of the model is not a finite number",
-                output->name);
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(items[i]))
+            return fail(err, ERR_OUTPUT_INVALID,
+                        "output '%s' of the model is not a finite number",
+                        slot->name);
+    }
+    return true;
 }
 
 /* A column of a tensor [rows, columns], [rows] or []. */
-static bool collect_numbers(struct pipeline_call *call,
-                            const struct bundle_output *output,
-                            const struct eng_tensor *tensor,
-                            struct call_result *result, struct error *err)
+static bool collect_column(struct pipeline_call *call, size_t index,
+                           const struct eng_tensor *tensor, struct error *err)
 {
+    const struct pipeline_slot *slot = &call->pipeline->slots[index];
     const float *data = tensor->data;
     int64_t count = eng_tensor_count(tensor);
     size_t columns = (size_t)count / call->rows;
+    float *items;
 
     if (count < 0 || (size_t)count != columns * call->rows ||
-        (size_t)output->from_index >= columns)
+        (size_t)slot->index >= columns)
         return fail(err, ERR_OUTPUT_INVALID,
                     "output '%s': the model gave %lld numbers for %zu rows",
-                    output->name, (long long)count, call->rows);
-    result->numbers =
-        arena_alloc(call->arena, call->rows * sizeof(*result->numbers));
-    if (!result->numbers)
-        return call_no_memory(err);
-    for (size_t row = 0; row < call->rows; row++) {
-        float number = data[row * columns + (size_t)output->from_index];
-
-        if (!isfinite(number))
-            return not_finite(err, output);
-        result->numbers[row] = (double)number;
-    }
-    return true;
+                    slot->name, (long long)count, call->rows);
+    items = call_floats(call, index, 1, err);
+    if (!items)
+        return false;
+    for (size_t row = 0; row < call->rows; row++)
+        items[row] = data[row * columns + (size_t)slot->index];
+    return all_finite(slot, items, call->rows, err);
 }
 
-/* The whole tensor, copied: the next run of this worker overwrites it. */
-static bool collect_floats(struct pipeline_call *call,
-                           const struct bundle_output *output,
-                           const struct eng_tensor *tensor,
-                           struct call_result *result, struct error *err)
+/* The whole tensor, copied: the next run of this worker overwrites it. Of
+ * several rows, the first dimension counts them. */
+static bool collect_rows(struct pipeline_call *call, size_t index,
+                         const struct eng_tensor *tensor, struct error *err)
 {
+    const struct pipeline_slot *slot = &call->pipeline->slots[index];
     size_t size = eng_tensor_size(tensor);
     size_t count = size / sizeof(float);
-    float *copy;
+    float *items;
 
     if (size == SIZE_MAX ||
-        (output->length > 0 && count != (size_t)output->length))
+        (call->rows > 1 &&
+         (tensor->rank < 1 || tensor->dims[0] != (int64_t)call->rows)))
         return fail(err, ERR_OUTPUT_INVALID,
-                    "output '%s': the model gave %zu numbers, expected %lld",
-                    output->name, count, (long long)output->length);
-    copy = arena_alloc(call->arena, size);
-    if (!copy)
-        return call_no_memory(err);
+                    "output '%s': the model gave no array for each of %zu rows",
+                    slot->name, call->rows);
+    items = call_floats(call, index, count / call->rows, err);
+    if (!items)
+        return false;
     if (size > 0)
-        memcpy(copy, tensor->data, size);
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(copy[i]))
-            return not_finite(err, output);
-    }
-    result->floats = copy;
-    result->float_count = count;
-    return true;
+        memcpy(items, tensor->data, size);
+    return all_finite(slot, items, count, err);
 }
 
 static bool collect_texts(struct pipeline_call *call, size_t input,
@@ -166,6 +76,7 @@ static bool collect_texts(struct pipeline_call *call, size_t input,
     const struct bundle_input *from =
         &call->pipeline->bundle->signature.inputs[input];
 
+    result->width = 1;
     result->texts =
         arena_alloc(call->arena, call->rows * sizeof(*result->texts));
     for (size_t row = 0; result->texts && row < call->rows; row++) {
@@ -177,26 +88,24 @@ static bool collect_texts(struct pipeline_call *call, size_t input,
     return result->texts || call_no_memory(err);
 }
 
+static bool collect_one(struct pipeline_call *call, size_t index,
+                        struct error *err)
+{
+    const struct pipeline_slot *slot = &call->pipeline->slots[index];
+
+    if (slot->kind == FROM_INPUT)
+        return collect_texts(call, slot->from, &call->results[index], err);
+    if (slot->kind != FROM_TENSOR)
+        return true;
+    if (slot->type == BUNDLE_FLOATS)
+        return collect_rows(call, index, &call->outputs[slot->from], err);
+    return collect_column(call, index, &call->outputs[slot->from], err);
+}
+
 bool collect_results(struct pipeline_call *call, struct error *err)
 {
-    const struct pipeline *pipeline = call->pipeline;
-    const struct bundle_signature *signature = &pipeline->bundle->signature;
-
-    for (size_t i = 0; i < signature->output_count; i++) {
-        const struct bundle_output *output = &signature->outputs[i];
-        const struct pipeline_source *source = &pipeline->sources[i];
-        struct call_result *result = &call->results[i];
-        bool ok = true;
-
-        if (source->kind == FROM_INPUT)
-            ok = collect_texts(call, source->from, result, err);
-        else if (source->kind == FROM_TENSOR && output->type == BUNDLE_FLOATS)
-            ok = collect_floats(call, output, &call->outputs[source->from],
-                                result, err);
-        else if (source->kind == FROM_TENSOR)
-            ok = collect_numbers(call, output, &call->outputs[source->from],
-                                 result, err);
-        if (!ok)
+    for (size_t i = 0; i < call->pipeline->slot_count; i++) {
+        if (!collect_one(call, i, err))
             return false;
     }
     return true;
@@ -217,56 +126,83 @@ static double shortest(double number, char text[NUM_TEXT_MAX + 1])
 }
 
 /* `encoding: string`: old clients want numbers as texts. */
-static bool number_texts(const struct pipeline_call *call,
-                         const struct call_result *result, char **texts,
-                         struct error *err)
+static char **number_texts(const struct pipeline_call *call,
+                           const struct call_result *result)
 {
-    for (size_t row = 0; row < call->rows; row++) {
+    char **texts = arena_zalloc(call->arena, call->rows, sizeof(*texts));
+
+    for (size_t row = 0; texts && row < call->rows; row++) {
         char text[NUM_TEXT_MAX + 1];
 
-        (void)shortest(result->numbers[row], text);
+        (void)shortest((double)result->floats[row], text);
         texts[row] = arena_strdup(call->arena, text);
         if (!texts[row])
-            return call_no_memory(err);
+            return NULL;
     }
-    return true;
+    return texts;
 }
 
-static bool texts_value(const struct pipeline_call *call, char *const *texts,
-                        struct pipeline_value *value)
+/* Arrays of texts, one per row: [["a","b"],["c","d"]]. */
+static bool lists_value(const struct pipeline_call *call,
+                        const struct call_result *result,
+                        struct pipeline_value *value, struct error *err)
 {
-    if (call->is_batch) {
+    struct buf text = {0};
+
+    for (size_t row = 0; row < call->rows; row++) {
+        buf_string(&text, row == 0 ? "[" : ",");
+        for (size_t i = 0; i < result->width; i++) {
+            buf_char(&text, i == 0 ? '[' : ',');
+            json_put_text(&text, result->texts[row * result->width + i]);
+        }
+        buf_string(&text, result->width > 0 ? "]" : "[]");
+    }
+    buf_char(&text, ']');
+    value->kind = PIPELINE_JSON;
+    value->json =
+        buf_ok(&text) ? arena_copy(call->arena, text.data, text.size) : NULL;
+    buf_release(&text);
+    return value->json || call_no_memory(err);
+}
+
+static bool texts_value(const struct pipeline_call *call, bool is_list,
+                        const struct call_result *result,
+                        struct pipeline_value *value, struct error *err)
+{
+    if (!result->texts)
+        return call_no_memory(err);
+    if (is_list && call->is_batch)
+        return lists_value(call, result, value, err);
+    if (is_list || call->is_batch) {
         value->kind = PIPELINE_STRINGS;
-        value->strings.items = texts;
-        value->strings.count = call->rows;
+        value->strings.items = result->texts;
+        value->strings.count = call->rows * result->width;
     } else {
         value->kind = PIPELINE_STRING;
-        value->string = texts[0];
+        value->string = result->texts[0];
     }
     return true;
 }
 
-static bool numbers_value(const struct pipeline_call *call,
-                          const struct call_result *result,
-                          struct pipeline_value *value, struct error *err)
+static void floats_value(const struct pipeline_call *call, bool is_list,
+                         const struct call_result *result,
+                         struct pipeline_value *value)
 {
     char text[NUM_TEXT_MAX + 1];
-    float *items;
 
-    if (!call->is_batch) {
+    if (is_list && call->is_batch) {
+        value->kind = PIPELINE_VECTORS;
+        value->vectors.items = result->floats;
+        value->vectors.count = call->rows;
+        value->vectors.width = result->width;
+    } else if (is_list || call->is_batch) {
+        value->kind = PIPELINE_FLOATS;
+        value->floats.items = result->floats;
+        value->floats.count = call->rows * result->width;
+    } else {
         value->kind = PIPELINE_NUMBER;
-        value->number = shortest(result->numbers[0], text);
-        return true;
+        value->number = shortest((double)result->floats[0], text);
     }
-    items = arena_alloc(call->arena, call->rows * sizeof(*items));
-    if (!items)
-        return call_no_memory(err);
-    for (size_t row = 0; row < call->rows; row++)
-        items[row] = (float)result->numbers[row];
-    value->kind = PIPELINE_FLOATS;
-    value->floats.items = items;
-    value->floats.count = call->rows;
-    return true;
 }
 
 static bool one_value(const struct pipeline_call *call,
@@ -274,25 +210,20 @@ static bool one_value(const struct pipeline_call *call,
                       const struct call_result *result,
                       struct pipeline_value *value, struct error *err)
 {
-    char **texts = result->texts;
+    bool is_list =
+        output->type == BUNDLE_FLOATS || output->type == BUNDLE_STRINGS;
 
     value->name = output->name;
-    if (result->floats) {
-        value->kind = PIPELINE_FLOATS;
-        value->floats.items = result->floats;
-        value->floats.count = result->float_count;
-        return true;
+    if (result->floats && output->as_string && !is_list) {
+        struct call_result texts = {.texts = number_texts(call, result),
+                                    .width = 1};
+
+        return texts_value(call, false, &texts, value, err);
     }
-    if (result->numbers && !output->as_string)
-        return numbers_value(call, result, value, err);
-    if (result->numbers) {
-        texts = arena_zalloc(call->arena, call->rows, sizeof(*texts));
-        if (!texts)
-            return call_no_memory(err);
-        if (!number_texts(call, result, texts, err))
-            return false;
-    }
-    return texts_value(call, texts, value);
+    if (!result->floats)
+        return texts_value(call, is_list, result, value, err);
+    floats_value(call, is_list, result, value);
+    return true;
 }
 
 bool collect_values(const struct pipeline_call *call,

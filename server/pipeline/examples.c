@@ -169,6 +169,8 @@ static bool check_norm(const struct bundle_example *example,
     const struct pipeline_value *value = find(out, want->key);
     double sum = 0.0;
 
+    if (strcmp(want->key, "tolerance") == 0) /* of the others */
+        return true;
     if (!value || value->kind != PIPELINE_FLOATS)
         return differs(err, example, want->key, "is no array of numbers");
     for (size_t i = 0; i < value->floats.count; i++)

@@ -33,9 +33,9 @@ static bool apply_interval(const void *state, struct pipeline_call *call,
     const struct interval *interval = state;
 
     for (size_t row = 0; row < call->rows; row++) {
-        double low = call->results[interval->low].numbers[row];
-        double mid = call->results[interval->mid].numbers[row];
-        double high = call->results[interval->high].numbers[row];
+        double low = (double)call->results[interval->low].floats[row];
+        double mid = (double)call->results[interval->mid].floats[row];
+        double high = (double)call->results[interval->high].floats[row];
 
         if (!(low <= mid && mid <= high))
             return fail(err, ERR_OUTPUT_INVALID,

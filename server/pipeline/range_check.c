@@ -85,7 +85,7 @@ static bool apply_ranges(const void *state, struct pipeline_call *call,
         return call_no_memory(err);
     for (size_t row = 0; row < call->rows; row++) {
         compare(call, row, check->output->name, check->range,
-                call->results[check->value].numbers[row]);
+                (double)call->results[check->value].floats[row]);
         if (check->tokens)
             compare(call, row, check->tokens->key, check->tokens,
                     (double)call->marks[row].tokens);
@@ -93,7 +93,8 @@ static bool apply_ranges(const void *state, struct pipeline_call *call,
         if (!bands[row])
             return call_no_memory(err);
     }
-    call->results[check->band].texts = bands;
+    call->results[check->band] =
+        (struct call_result){.texts = bands, .width = 1};
     return true;
 }
 

@@ -85,8 +85,7 @@ static struct pipeline_call *new_call(struct pipeline_worker *worker,
     call->outputs = arena_zalloc(arena, eng_model_output_count(pipeline->model),
                                  sizeof(*call->outputs));
     call->results =
-        arena_zalloc(arena, pipeline->bundle->signature.output_count,
-                     sizeof(*call->results));
+        arena_zalloc(arena, pipeline->slot_count, sizeof(*call->results));
     return call->inputs && call->feeds && call->outputs && call->results ? call
                                                                          : NULL;
 }

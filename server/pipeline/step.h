@@ -16,12 +16,24 @@
 /* How far an answer can be trusted; worse is larger. */
 enum pipeline_band { BAND_TRAINED, BAND_EXTRAPOLATED, BAND_UNRELIABLE };
 
-/* Where a declared output comes from. */
-enum source_kind { FROM_STEP, FROM_TENSOR, FROM_INPUT };
+/* Where a slot is filled from. */
+enum source_kind { FROM_NOWHERE, FROM_STEP, FROM_TENSOR, FROM_INPUT };
 
-struct pipeline_source {
+enum { WIDTH_UNKNOWN = -1 };
+
+/*
+ * A value between the model and the answer: a declared output, or one that a
+ * postprocess step leaves for another. Slots [0, output_count) are the declared
+ * outputs in their order.
+ */
+struct pipeline_slot {
+    const char *name;
+    enum bundle_type type; /* FLOAT, FLOATS, STRING or STRINGS */
     enum source_kind kind;
-    size_t from; /* FROM_TENSOR: model output; FROM_INPUT: declared input */
+    size_t from;    /* FROM_TENSOR: model output; FROM_INPUT: declared input */
+    int64_t index;  /* FLOAT from a tensor: its column */
+    int64_t width;  /* elements of a row, if it is known at load */
+    int64_t length; /* elements that a row must have; 0 = any */
 };
 
 struct step_type;
@@ -35,12 +47,14 @@ struct pipeline {
     struct arena arena; /* holds everything below */
     const struct srv_bundle *bundle;
     struct eng_model *model;
-    size_t rows_max;                 /* of one request; 1 = no batches */
-    int *feeds;                      /* per declared input: the model input of
+    size_t rows_max;             /* of one request; 1 = no batches */
+    int *feeds;                  /* per declared input: the model input of
                                         its name, or -1: a step reads it */
-    struct pipeline_source *sources; /* per declared output */
-    struct pipeline_step *steps;     /* preprocess, then postprocess */
+    struct pipeline_slot *slots; /* declared outputs, then working values */
+    size_t slot_count;
+    struct pipeline_step *steps; /* preprocess, then postprocess */
     size_t step_count, pre_count;
+    bool counts_tokens; /* a step counts the tokens of each row */
 };
 
 /* ---- while the pipeline is built ---- */
@@ -48,8 +62,7 @@ struct pipeline {
 struct step_build {
     struct pipeline *pipeline;
     const struct bundle_step *step;
-    bool *feed_taken;   /* per model input */
-    bool *result_taken; /* per declared output */
+    bool *feed_taken; /* per model input */
 };
 
 /* Fails if the step has a parameter that is not in the NULL-ended list. */
@@ -69,14 +82,32 @@ const struct bundle_input *step_text_input(const struct step_build *build,
 bool step_claim_feed(const struct step_build *build, const char *key,
                      size_t *index, struct error *err);
 
-/* Claims the declared output that parameter `key` names, which has no `from`
- * and this type. */
+/* Claims the declared output that parameter `key` names, which has this type
+ * and nothing that fills it. */
 bool step_claim_result(const struct step_build *build, const char *key,
-                       enum bundle_type type, size_t *index, struct error *err);
+                       enum bundle_type type, size_t *slot, struct error *err);
 
 /* Finds the declared number that parameter `key` names. */
-bool step_number(const struct step_build *build, const char *key, size_t *index,
+bool step_number(const struct step_build *build, const char *key, size_t *slot,
                  struct error *err);
+
+/* The slot of numbers that parameter `value` names: a declared output that is
+ * filled by now, what an earlier step left, or a float tensor of the model. */
+bool step_reads(const struct step_build *build, size_t *slot,
+                struct error *err);
+
+/*
+ * Where a step puts `width` numbers per row: the declared output or a new
+ * working value that parameter `output` names. Without the parameter that is
+ * `*slot` itself, changed in place; WIDTH_UNKNOWN is taken.
+ */
+bool step_writes(const struct step_build *build, int64_t width, size_t *slot,
+                 struct error *err);
+
+/* The model's float output that parameter `key` names, of `rank` dimensions
+ * (or of unknown rank). */
+bool step_tensor(const struct step_build *build, const char *key, int rank,
+                 size_t *index, struct error *err);
 
 /* "pipeline step 'bands': <text>", ERR_DOCUMENT_INVALID; returns false. */
 bool step_fail(const struct step_build *build, struct error *err,
@@ -96,12 +127,12 @@ struct call_input {
     const struct pipeline_value *value; /* NULL = absent */
 };
 
-/* One output: `rows` numbers or texts, or one array of floats. */
+/* The content of a slot: floats or texts, [rows, width]; width is 1 unless a
+ * row is an array. */
 struct call_result {
-    double *numbers;
+    float *floats;
     char **texts;
-    const float *floats;
-    size_t float_count;
+    size_t width;
 };
 
 struct pipeline_call {
@@ -117,7 +148,7 @@ struct pipeline_call {
                                     hold tokens padded to the longest row */
     struct eng_tensor *outputs;  /* per model output; of those with a vector
                                     per token see call_token_vectors() */
-    struct call_result *results; /* per declared output */
+    struct call_result *results; /* per slot */
     char *warnings[CALL_WARNINGS_MAX];
     size_t warning_count;
     struct error failure; /* of the engine; ERR_NONE = it ran */
@@ -144,6 +175,12 @@ const float *call_token_vectors(const struct pipeline_call *call, size_t output,
 /* Worsens the row's band and says why in a warning. */
 void call_mark(struct pipeline_call *call, size_t row, enum pipeline_band band,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Room for `width` floats per row in slot `slot`, which may be in use: what it
+ * held stays valid. NULL: ERR_OUT_OF_MEMORY, or ERR_OUTPUT_INVALID when a row
+ * of the slot has another width. */
+float *call_floats(struct pipeline_call *call, size_t slot, size_t width,
+                   struct error *err);
 
 /* Adds a warning; the last one kept says that more were left out. */
 void call_warn(struct pipeline_call *call, const char *format, ...)
@@ -181,8 +218,13 @@ bool feeds_bind(const struct step_build *build, struct error *err);
 /* feeds.c: fills those model inputs for one request. */
 bool feeds_fill(struct pipeline_call *call, struct error *err);
 
-/* collect.c: resolves `from` of every declared output. */
-bool collect_bind(const struct step_build *build, struct error *err);
+/* slots.c: makes the slots of the declared outputs, resolves their `from`, and
+ * leaves room for what `step_count` steps add. */
+bool slots_bind(struct pipeline *pipeline, size_t step_count,
+                struct error *err);
+
+/* slots.c: fails if nothing fills a declared output. */
+bool slots_check(const struct pipeline *pipeline, struct error *err);
 
 /* collect.c: fills results that come from tensors and inputs. */
 bool collect_results(struct pipeline_call *call, struct error *err);

@@ -5,6 +5,7 @@
  *   ids    model input for the ids, int64 [rows, longest]
  *   mask   model input for 1 = token, 0 = padding; left out if the model has
  *          none
+ *   types  model input for the segment of each token; left out likewise
  *
  * Rows are padded to the longest one. Counts each row's tokens for range_check.
  *
@@ -20,8 +21,8 @@
 struct tokenize {
     const struct bundle_input *input;
     struct tok_tokenizer *tok;
-    size_t ids, mask; /* model inputs */
-    bool has_mask;
+    size_t ids, mask, types; /* model inputs */
+    bool has_mask, has_types;
     size_t tokens_max;
 };
 
@@ -65,7 +66,7 @@ static size_t tokens_max(const struct srv_bundle *bundle,
 static bool open_tokenize(struct step_build *build, void **state,
                           struct error *err)
 {
-    static const char *const known[] = {"input", "ids", "mask", NULL};
+    static const char *const known[] = {"input", "ids", "mask", "types", NULL};
     const struct pipeline *pipeline = build->pipeline;
     struct tokenize *step =
         arena_zalloc(&build->pipeline->arena, 1, sizeof(*step));
@@ -78,7 +79,10 @@ static bool open_tokenize(struct step_build *build, void **state,
     if (!step->input || !step_claim_feed(build, "ids", &step->ids, err))
         return false;
     step->has_mask = doc_get(build->step->parameters, "mask") != NULL;
-    if (step->has_mask && !step_claim_feed(build, "mask", &step->mask, err))
+    step->has_types = doc_get(build->step->parameters, "types") != NULL;
+    if ((step->has_mask && !step_claim_feed(build, "mask", &step->mask, err)) ||
+        (step->has_types &&
+         !step_claim_feed(build, "types", &step->types, err)))
         return false;
     if (!*pipeline->bundle->tokenizer_path)
         return step_fail(build, err, "the ModelSpec names no tokenizerUri");
@@ -90,6 +94,7 @@ static bool open_tokenize(struct step_build *build, void **state,
         close_tokenize(step);
         return false;
     }
+    build->pipeline->counts_tokens = true;
     *state = step;
     return true;
 }
@@ -125,12 +130,12 @@ static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
     return true;
 }
 
-/* An int64 tensor [rows, columns] in the request's arena. */
+/* An int64 tensor [rows, columns] of zeros in the request's arena. */
 static bool make_feed(struct pipeline_call *call, size_t index, size_t columns,
                       struct error *err)
 {
     int64_t *data =
-        arena_alloc(call->arena, call->rows * columns * sizeof(*data));
+        arena_zalloc(call->arena, call->rows * columns, sizeof(*data));
 
     if (!data)
         return call_no_memory(err);
@@ -177,7 +182,8 @@ static bool apply_tokenize(const void *state, struct pipeline_call *call,
         return fail(err, ERR_INVALID_INPUT, "input '%s' is empty",
                     step->input->name);
     if (!make_feed(call, step->ids, longest, err) ||
-        (step->has_mask && !make_feed(call, step->mask, longest, err)))
+        (step->has_mask && !make_feed(call, step->mask, longest, err)) ||
+        (step->has_types && !make_feed(call, step->types, longest, err)))
         return false;
     for (size_t row = 0; row < call->rows; row++)
         fill_row(step, call, &rows[row], row, longest);

@@ -62,7 +62,9 @@ def value_to_json(message):
     value = getattr(message, kind)
     field = message.DESCRIPTOR.fields_by_name[kind]
     if field.type == FieldDescriptor.TYPE_MESSAGE:  # a wrapped list
-        return list(getattr(value, value.DESCRIPTOR.fields[0].name))
+        inner = value.DESCRIPTOR.fields[0]
+        return [value_to_json(item) if inner.message_type else item
+                for item in getattr(value, inner.name)]
     if field.type == FieldDescriptor.TYPE_BYTES:
         return base64.b64encode(value).decode()
     if kind.endswith("json"):

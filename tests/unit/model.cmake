@@ -16,8 +16,10 @@ target_include_directories(pipeline_only
   PUBLIC ${SERVER} ${PROJECT_SOURCE_DIR}/engine)
 target_link_libraries(pipeline_only PUBLIC doc text gen base)
 
-unit_test(pipeline SOURCES unit/test_pipeline.c unit/fake_engine.c
-  LIBS pipeline_only)
+unit_test(pipeline SOURCES unit/test_pipeline.c unit/pipeline_fixture.c
+  unit/fake_engine.c LIBS pipeline_only)
+unit_test(steps SOURCES unit/test_steps.c unit/pipeline_fixture.c
+  unit/fake_engine.c LIBS pipeline_only)
 
 unit_test(tokenize_command
   SOURCES unit/test_tokenize_command.c ${SERVER}/commands/tokenize.c

@@ -7,17 +7,11 @@
 #include "unit.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "buf.h"
 #include "fake_engine.h"
-#include "pipeline.h"
 #include "pipeline/step.h"
-
-#define BUNDLE "models/solubility/"
+#include "pipeline_fixture.h"
 
 /* ---- a fake model ---- */
 
@@ -71,105 +65,11 @@ static void answer_with(float low, float mid, float high)
     }
 }
 
-/* ---- a bundle, as it is or altered ---- */
+/* ---- the bundle, as it is or altered ---- */
 
-struct fixture {
-    struct arena arena; /* of the report and the answers */
-    struct srv_bundle *bundle;
-    struct pipeline *pipeline;
-    struct pipeline_worker *worker;
-    struct pipeline_output out;
-    struct error err;
-};
-
-static char *file_text(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    struct buf text = {0};
-    char piece[4096];
-    size_t size;
-
-    if (!file)
-        fail_msg("cannot open %s\n", path);
-    while ((size = fread(piece, 1, sizeof(piece), file)) > 0)
-        buf_append(&text, piece, size);
-    (void)fclose(file);
-    assert_true(buf_ok(&text));
-    return buf_take(&text, &size);
-}
-
-/* Writes a copy of the file with the first `from`, if it has one, replaced. */
-static void copy_file(const char *folder, const char *name, const char *from,
-                      const char *to)
-{
-    char path[256], source[256];
-    char *text, *at;
-    FILE *file;
-
-    (void)snprintf(source, sizeof(source), "%s%s", BUNDLE, name);
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    text = file_text(source);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    at = *from ? strstr(text, from) : NULL;
-    if (at)
-        (void)fprintf(file, "%.*s%s%s", (int)(at - text), text, to,
-                      at + strlen(from));
-    else
-        (void)fputs(text, file);
-    (void)fclose(file);
-    free(text);
-}
-
-static const char *const bundle_files[] = {"solubility.modelspec.yaml",
-                                           "solubility.modelservice.yaml",
-                                           "tokenizer.json", "citation.bib"};
-
-static void remove_folder(const char *folder)
-{
-    char path[256];
-
-    for (size_t i = 0; i < COUNT_OF(bundle_files); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, bundle_files[i]);
-        (void)unlink(path);
-    }
-    (void)snprintf(path, sizeof(path), "%s/model.onnx", folder);
-    (void)unlink(path);
-    (void)rmdir(folder);
-}
-
-/* Opens the bundle with one text of its documents replaced, and its pipeline;
- * false and f->err if the pipeline cannot be opened. */
 static bool open_altered(struct fixture *f, const char *from, const char *to)
 {
-    char folder[] = "/tmp/test_pipeline_XXXXXX", path[256];
-    struct doc_report report;
-    struct buf text = {0};
-    FILE *file;
-
-    *f = (struct fixture){0};
-    arena_init(&f->arena, 0);
-    doc_report_init(&report, &f->arena);
-    assert_non_null(mkdtemp(folder));
-    for (size_t i = 0; i < COUNT_OF(bundle_files); i++)
-        copy_file(folder, bundle_files[i], from, to);
-    (void)snprintf(path, sizeof(path), "%s/model.onnx", folder);
-    file = fopen(path, "w"); /* the fake engine never looks at it */
-    assert_non_null(file);
-    (void)fputs("x", file);
-    (void)fclose(file);
-    f->bundle = bundle_open(folder, &report);
-    if (!f->bundle) {
-        doc_report_print(&report, &text);
-        remove_folder(folder);
-        fail_msg("%s", text.data);
-    }
-    f->pipeline = pipeline_open(f->bundle, &model, &f->err);
-    remove_folder(folder);
-    if (!f->pipeline)
-        return false;
-    f->worker = pipeline_worker_new(f->pipeline, &f->err);
-    return f->worker != NULL;
+    return fixture_open(f, "models/solubility", &model, from, to);
 }
 
 static void open_fixture(struct fixture *f)
@@ -180,33 +80,12 @@ static void open_fixture(struct fixture *f)
         fail_msg("%s\n", f->err.msg);
 }
 
-static void close_fixture(struct fixture *f)
-{
-    pipeline_worker_free(f->worker);
-    pipeline_close(f->pipeline);
-    bundle_close(f->bundle);
-    arena_release(&f->arena);
-}
-
-static bool run_values(struct fixture *f, const struct pipeline_value *values,
-                       size_t count)
-{
-    struct eng_limits limits = {.deadline_ns = UINT64_MAX};
-    struct pipeline_request request = {.values = values,
-                                       .count = count,
-                                       .arena = &f->arena,
-                                       .limits = &limits};
-
-    error_clear(&f->err);
-    return pipeline_run(f->worker, &request, &f->out, &f->err);
-}
-
 static bool run_text(struct fixture *f, const char *text)
 {
     struct pipeline_value value = {
         .name = "text", .kind = PIPELINE_STRING, .string = text};
 
-    return run_values(f, &value, 1);
+    return fixture_run(f, &value, 1);
 }
 
 static bool run_texts(struct fixture *f, char *const *texts, size_t count)
@@ -215,37 +94,7 @@ static bool run_texts(struct fixture *f, char *const *texts, size_t count)
 
     value.strings.items = texts;
     value.strings.count = count;
-    return run_values(f, &value, 1);
-}
-
-static const struct pipeline_value *result(const struct fixture *f,
-                                           const char *name)
-{
-    for (size_t i = 0; i < f->out.result_count; i++) {
-        if (strcmp(f->out.results[i].name, name) == 0)
-            return &f->out.results[i];
-    }
-    fail_msg("there is no result '%s'\n", name);
-    return NULL;
-}
-
-static void expect_declined(struct fixture *f, bool ok, enum err_code code,
-                            const char *says)
-{
-    if (ok)
-        fail_msg("taken, expected: %s\n", says);
-    if (f->err.code != code || !strstr(f->err.msg, says))
-        fail_msg("%s: '%s', expected '%s'\n", err_info(f->err.code)->name,
-                 f->err.msg, says);
-}
-
-static bool warned(const struct fixture *f, const char *says)
-{
-    for (size_t i = 0; i < f->out.warning_count; i++) {
-        if (strstr(f->out.warnings[i], says))
-            return true;
-    }
-    return false;
+    return fixture_run(f, &value, 1);
 }
 
 /* ---- answers ---- */
@@ -262,15 +111,15 @@ static void test_pipeline_answers_one_text(void **state)
     assert_int_equal(fed.columns, 4);
     assert_memory_equal(fed.ids, ids, sizeof(ids));
     assert_int_equal(f.out.result_count, 5);
-    assert_int_equal(result(&f, "LogS")->kind, PIPELINE_NUMBER);
+    assert_int_equal(fixture_result(&f, "LogS")->kind, PIPELINE_NUMBER);
     /* -0.7f comes out as the double -0.7: the shortest text of the float */
-    assert_true(fabs(result(&f, "LogS")->number + 0.7) < 1e-15);
-    assert_true(fabs(result(&f, "LogS_low")->number + 1.5) < 1e-15);
-    assert_true(fabs(result(&f, "LogS_high")->number - 0.25) < 1e-15);
-    assert_string_equal(result(&f, "smiles")->string, "CCO");
-    assert_string_equal(result(&f, "LogS_range")->string, "trained");
+    assert_true(fabs(fixture_result(&f, "LogS")->number + 0.7) < 1e-15);
+    assert_true(fabs(fixture_result(&f, "LogS_low")->number + 1.5) < 1e-15);
+    assert_true(fabs(fixture_result(&f, "LogS_high")->number - 0.25) < 1e-15);
+    assert_string_equal(fixture_result(&f, "smiles")->string, "CCO");
+    assert_string_equal(fixture_result(&f, "LogS_range")->string, "trained");
     assert_int_equal(f.out.warning_count, 0);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static void test_pipeline_pads_a_batch_and_answers_arrays(void **state)
@@ -291,13 +140,16 @@ static void test_pipeline_pads_a_batch_and_answers_arrays(void **state)
     assert_int_equal(fed.columns, 9);
     assert_memory_equal(fed.mask, mask, sizeof(mask));
     assert_int_equal(fed.ids[9 + 2], 0); /* padding */
-    assert_int_equal(result(&f, "LogS")->kind, PIPELINE_FLOATS);
-    assert_int_equal(result(&f, "LogS")->floats.count, 3);
-    assert_true(fabsf(result(&f, "LogS")->floats.items[1] - 1.25F) < 1e-9F);
-    assert_int_equal(result(&f, "smiles")->kind, PIPELINE_STRINGS);
-    assert_string_equal(result(&f, "smiles")->strings.items[2], "c1ccccc1");
-    assert_string_equal(result(&f, "LogS_range")->strings.items[0], "trained");
-    close_fixture(&f);
+    assert_int_equal(fixture_result(&f, "LogS")->kind, PIPELINE_FLOATS);
+    assert_int_equal(fixture_result(&f, "LogS")->floats.count, 3);
+    assert_true(fabsf(fixture_result(&f, "LogS")->floats.items[1] - 1.25F) <
+                1e-9F);
+    assert_int_equal(fixture_result(&f, "smiles")->kind, PIPELINE_STRINGS);
+    assert_string_equal(fixture_result(&f, "smiles")->strings.items[2],
+                        "c1ccccc1");
+    assert_string_equal(fixture_result(&f, "LogS_range")->strings.items[0],
+                        "trained");
+    fixture_close(&f);
 }
 
 static void test_pipeline_keeps_workers_apart(void **state)
@@ -312,7 +164,7 @@ static void test_pipeline_keeps_workers_apart(void **state)
     second = pipeline_worker_new(f.pipeline, &f.err);
     assert_non_null(second);
     assert_true(run_text(&f, "CCO"));
-    before = result(&f, "LogS")->number;
+    before = fixture_result(&f, "LogS")->number;
     f.worker = second;
     answer_with(-3.0F, -2.0F, -1.0F);
     {
@@ -321,11 +173,11 @@ static void test_pipeline_keeps_workers_apart(void **state)
         assert_true(run_text(&f, "CCN"));
         f.out = kept;
     }
-    assert_true(fabs(result(&f, "LogS")->number - before) < 1e-15);
-    assert_string_equal(result(&f, "smiles")->string, "CCO");
+    assert_true(fabs(fixture_result(&f, "LogS")->number - before) < 1e-15);
+    assert_string_equal(fixture_result(&f, "smiles")->string, "CCO");
     pipeline_worker_free(second);
     f.worker = first;
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* ---- declines ---- */
@@ -338,13 +190,13 @@ static void test_pipeline_declines_what_is_no_smiles(void **state)
 
     (void)state;
     open_fixture(&f);
-    expect_declined(&f, run_text(&f, "hello world"), ERR_INVALID_INPUT,
-                    "input 'text' is not a SMILES: 'h' is not part of a "
-                    "SMILES (character 1)");
-    expect_declined(&f, run_text(&f, ""), ERR_INVALID_INPUT, "empty");
-    expect_declined(&f, run_texts(&f, texts, 2), ERR_INVALID_INPUT,
-                    "input 'text[1]' is not a SMILES: ring bond 1");
-    close_fixture(&f);
+    fixture_declined(&f, run_text(&f, "hello world"), ERR_INVALID_INPUT,
+                     "input 'text' is not a SMILES: 'h' is not part of a "
+                     "SMILES (character 1)");
+    fixture_declined(&f, run_text(&f, ""), ERR_INVALID_INPUT, "empty");
+    fixture_declined(&f, run_texts(&f, texts, 2), ERR_INVALID_INPUT,
+                     "input 'text[1]' is not a SMILES: ring bond 1");
+    fixture_close(&f);
 }
 
 static void test_pipeline_declines_what_is_out_of_domain(void **state)
@@ -356,14 +208,14 @@ static void test_pipeline_declines_what_is_out_of_domain(void **state)
 
     (void)state;
     open_fixture(&f);
-    expect_declined(&f, run_text(&f, "C[U]C"), ERR_OUT_OF_DOMAIN,
-                    "not trained on: U");
-    expect_declined(&f, run_text(&f, "*CC*"), ERR_OUT_OF_DOMAIN, "wildcard");
-    expect_declined(&f, run_values(&f, values, 2), ERR_OUT_OF_DOMAIN,
-                    "parameter 'property' is 'Tg'");
+    fixture_declined(&f, run_text(&f, "C[U]C"), ERR_OUT_OF_DOMAIN,
+                     "not trained on: U");
+    fixture_declined(&f, run_text(&f, "*CC*"), ERR_OUT_OF_DOMAIN, "wildcard");
+    fixture_declined(&f, fixture_run(&f, values, 2), ERR_OUT_OF_DOMAIN,
+                     "parameter 'property' is 'Tg'");
     values[1].string = "LogS";
-    assert_true(run_values(&f, values, 2));
-    close_fixture(&f);
+    assert_true(fixture_run(&f, values, 2));
+    fixture_close(&f);
 }
 
 static void test_pipeline_declines_what_is_too_long(void **state)
@@ -378,13 +230,13 @@ static void test_pipeline_declines_what_is_too_long(void **state)
     assert_true(run_text(&f, text)); /* 512 tokens with [CLS] */
     text[511] = 'C';
     text[512] = '\0';
-    expect_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
-                    "input 'text' has 513 tokens, at most 512");
+    fixture_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+                     "input 'text' has 513 tokens, at most 512");
     text[512] = 'C';
     text[2049] = '\0';
-    expect_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
-                    "input 'text' has 2049 bytes, at most 2048");
-    close_fixture(&f);
+    fixture_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+                     "input 'text' has 2049 bytes, at most 2048");
+    fixture_close(&f);
 }
 
 static void test_pipeline_refuses_values_of_the_wrong_shape(void **state)
@@ -399,20 +251,20 @@ static void test_pipeline_refuses_values_of_the_wrong_shape(void **state)
 
     (void)state;
     open_fixture(&f);
-    expect_declined(&f, run_values(&f, &number, 1), ERR_VALIDATION_ERROR,
-                    "data.text must be a text");
-    expect_declined(&f, run_values(&f, &other, 1), ERR_VALIDATION_ERROR,
-                    "data.text is missing");
-    expect_declined(&f, run_values(&f, NULL, 0), ERR_VALIDATION_ERROR,
-                    "data.text is missing");
+    fixture_declined(&f, fixture_run(&f, &number, 1), ERR_VALIDATION_ERROR,
+                     "data.text must be a text");
+    fixture_declined(&f, fixture_run(&f, &other, 1), ERR_VALIDATION_ERROR,
+                     "data.text is missing");
+    fixture_declined(&f, fixture_run(&f, NULL, 0), ERR_VALIDATION_ERROR,
+                     "data.text is missing");
     for (size_t i = 0; i < COUNT_OF(many); i++)
         many[i] = one;
     assert_true(run_texts(&f, many, 64));
-    expect_declined(&f, run_texts(&f, many, 65), ERR_VALIDATION_ERROR,
-                    "data.text has 65 texts, from 1 to 64");
-    expect_declined(&f, run_texts(&f, many, 0), ERR_VALIDATION_ERROR,
-                    "data.text has 0 texts");
-    close_fixture(&f);
+    fixture_declined(&f, run_texts(&f, many, 65), ERR_VALIDATION_ERROR,
+                     "data.text has 65 texts, from 1 to 64");
+    fixture_declined(&f, run_texts(&f, many, 0), ERR_VALIDATION_ERROR,
+                     "data.text has 0 texts");
+    fixture_close(&f);
 }
 
 static void test_pipeline_takes_numbers_that_are_floats(void **state)
@@ -462,24 +314,28 @@ static void test_pipeline_marks_what_lies_outside_the_training(void **state)
     (void)state;
     open_fixture(&f);
     assert_true(run_text(&f, "[Au]Cl"));
-    assert_string_equal(result(&f, "LogS_range")->string, "extrapolated");
-    assert_true(warned(&f, "few training compounds have these elements: Au"));
+    assert_string_equal(fixture_result(&f, "LogS_range")->string,
+                        "extrapolated");
+    assert_true(
+        fixture_warned(&f, "few training compounds have these elements: Au"));
 
     assert_true(run_text(&f, "C%12CCCCC%12"));
-    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
-    assert_true(warned(&f, "no training text has the character '%'"));
+    assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
+    assert_true(fixture_warned(&f, "no training text has the character '%'"));
 
     memset(text, 'C', sizeof(text));
     text[399] = '\0';
     assert_true(run_text(&f, text));
-    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
-    assert_true(warned(&f, "input_tokens is 400, the training range is 2"));
+    assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
+    assert_true(
+        fixture_warned(&f, "input_tokens is 400, the training range is 2"));
 
     answer_with(2.0F, 3.5F, 4.0F);
     assert_true(run_text(&f, "CC"));
-    assert_string_equal(result(&f, "LogS_range")->string, "unreliable");
-    assert_true(warned(&f, "LogS is 3.5, the training range is -13.17"));
-    close_fixture(&f);
+    assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
+    assert_true(
+        fixture_warned(&f, "LogS is 3.5, the training range is -13.17"));
+    fixture_close(&f);
 }
 
 static void test_pipeline_marks_the_row_of_a_batch(void **state)
@@ -491,12 +347,13 @@ static void test_pipeline_marks_the_row_of_a_batch(void **state)
     (void)state;
     open_fixture(&f);
     assert_true(run_texts(&f, texts, 2));
-    assert_string_equal(result(&f, "LogS_range")->strings.items[0], "trained");
-    assert_string_equal(result(&f, "LogS_range")->strings.items[1],
+    assert_string_equal(fixture_result(&f, "LogS_range")->strings.items[0],
+                        "trained");
+    assert_string_equal(fixture_result(&f, "LogS_range")->strings.items[1],
                         "extrapolated");
     assert_int_equal(f.out.warning_count, 1);
-    assert_true(warned(&f, "row 1: few training compounds"));
-    close_fixture(&f);
+    assert_true(fixture_warned(&f, "row 1: few training compounds"));
+    fixture_close(&f);
 }
 
 static void test_pipeline_says_which_keys_it_ignores(void **state)
@@ -508,14 +365,14 @@ static void test_pipeline_says_which_keys_it_ignores(void **state)
 
     (void)state;
     open_fixture(&f);
-    assert_true(run_values(&f, values, 2));
-    assert_true(warned(&f, "data.colour is neither an input"));
-    close_fixture(&f);
+    assert_true(fixture_run(&f, values, 2));
+    assert_true(fixture_warned(&f, "data.colour is neither an input"));
+    fixture_close(&f);
 
     assert_true(open_altered(&f, "strict: false", "strict: true"));
-    expect_declined(&f, run_values(&f, values, 2), ERR_VALIDATION_ERROR,
-                    "data.colour is neither an input");
-    close_fixture(&f);
+    fixture_declined(&f, fixture_run(&f, values, 2), ERR_VALIDATION_ERROR,
+                     "data.colour is neither an input");
+    fixture_close(&f);
 }
 
 static void test_pipeline_warns_in_utf8(void **state)
@@ -530,9 +387,9 @@ static void test_pipeline_warns_in_utf8(void **state)
 
     (void)state;
     open_fixture(&f);
-    assert_true(run_values(&f, values, 2));
-    assert_true(warned(&f, "xx? is neither an input"));
-    close_fixture(&f);
+    assert_true(fixture_run(&f, values, 2));
+    assert_true(fixture_warned(&f, "xx? is neither an input"));
+    fixture_close(&f);
 }
 
 static void test_pipeline_keeps_at_most_so_many_warnings(void **state)
@@ -546,10 +403,10 @@ static void test_pipeline_keeps_at_most_so_many_warnings(void **state)
         values[i] = (struct pipeline_value){.name = "x", .kind = PIPELINE_BOOL};
     values[0] = (struct pipeline_value){
         .name = "text", .kind = PIPELINE_STRING, .string = "CC"};
-    assert_true(run_values(&f, values, COUNT_OF(values)));
+    assert_true(fixture_run(&f, values, COUNT_OF(values)));
     assert_int_equal(f.out.warning_count, 32);
     assert_string_equal(f.out.warnings[31], "further warnings are left out");
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* ---- a model that misbehaves ---- */
@@ -561,13 +418,13 @@ static void test_pipeline_never_answers_a_number_that_is_none(void **state)
     (void)state;
     open_fixture(&f);
     answer_with(-1.0F, NAN, 1.0F);
-    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS'");
+    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS'");
     answer_with(-INFINITY, 0.0F, 1.0F);
-    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS_low'");
+    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS_low'");
     answer_with(0.5F, 0.0F, 1.0F);
-    expect_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID,
-                    "does not contain its value");
-    close_fixture(&f);
+    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID,
+                     "does not contain its value");
+    fixture_close(&f);
 }
 
 static void test_pipeline_passes_on_why_a_run_failed(void **state)
@@ -577,12 +434,12 @@ static void test_pipeline_passes_on_why_a_run_failed(void **state)
     (void)state;
     open_fixture(&f);
     fed.fails_with = ERR_TIMEOUT;
-    expect_declined(&f, run_text(&f, "CC"), ERR_TIMEOUT, "the run failed");
+    fixture_declined(&f, run_text(&f, "CC"), ERR_TIMEOUT, "the run failed");
     /* what the engine cannot take was ours to check */
     fed.fails_with = ERR_VALIDATION_ERROR;
-    expect_declined(&f, run_text(&f, "CC"), ERR_INTERNAL, "the run failed");
+    fixture_declined(&f, run_text(&f, "CC"), ERR_INTERNAL, "the run failed");
     fed.fails_with = ERR_NONE;
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* Every request works, or says that memory is out, at each limit. */
@@ -608,7 +465,7 @@ static void test_pipeline_survives_any_limit_of_memory(void **state)
         arena_release(&arena);
     }
     assert_true(ok);
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 /* ---- documents that do not fit ---- */
@@ -655,7 +512,7 @@ static void test_pipeline_names_what_does_not_fit(void **state)
             fail_msg("row %zu: opened\n", i);
         if (!strstr(f.err.msg, misfits[i].says))
             fail_msg("row %zu: '%s'\n", i, f.err.msg);
-        close_fixture(&f);
+        fixture_close(&f);
     }
 }
 
@@ -669,22 +526,22 @@ static void test_pipeline_names_what_the_model_lacks(void **state)
     assert_false(open_altered(&f, "", ""));
     assert_non_null(
         strstr(f.err.msg, "output 'LogS': the model has no tensor 'y'"));
-    close_fixture(&f);
+    fixture_close(&f);
     model.outputs[0].name = "y";
     model.outputs[0].dtype = ENG_I64;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(strstr(f.err.msg, "expected float32, the tensor is"));
-    close_fixture(&f);
+    fixture_close(&f);
     model.outputs[0].dtype = ENG_F32;
     model.outputs[0].dims[1] = 2;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(strstr(f.err.msg, "its index is outside the tensor 'y'"));
-    close_fixture(&f);
+    fixture_close(&f);
     model.outputs[0].dims[1] = 3;
     model.inputs[0].dtype = ENG_F32;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(strstr(f.err.msg, "'input_ids' is float32"));
-    close_fixture(&f);
+    fixture_close(&f);
     model.inputs[0].dtype = ENG_I64;
 }
 
@@ -731,11 +588,11 @@ static void test_pipeline_compares_examples_with_what_is_expected(void **state)
     answer_with(low, mid + 0.0005F, high);
     assert_true(check(&f, "Ethanol"));
     answer_with(low, mid + 0.01F, high);
-    expect_declined(&f, check(&f, "Ethanol"), ERR_OUTPUT_INVALID,
-                    "example 'Ethanol': LogS is");
+    fixture_declined(&f, check(&f, "Ethanol"), ERR_OUTPUT_INVALID,
+                     "example 'Ethanol': LogS is");
     assert_true(check(&f, "Not a SMILES"));
     assert_true(check(&f, "Uranium"));
-    close_fixture(&f);
+    fixture_close(&f);
 }
 
 static void test_pipeline_finds_examples_that_should_be_declined(void **state)
@@ -747,14 +604,14 @@ static void test_pipeline_finds_examples_that_should_be_declined(void **state)
     answer_with(-1.0F, 0.0F, 1.0F);
     assert_true(open_altered(&f, "data: {text: \"hello world\"}",
                              "data: {text: \"CCO\"}"));
-    expect_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
-                    "was not declined");
-    close_fixture(&f);
+    fixture_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
+                     "was not declined");
+    fixture_close(&f);
     assert_true(open_altered(&f, "data: {text: \"hello world\"}",
                              "data: {text: \"[U]\"}"));
-    expect_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
-                    "declined with OUT_OF_DOMAIN, expected INVALID_INPUT");
-    close_fixture(&f);
+    fixture_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,
+                     "declined with OUT_OF_DOMAIN, expected INVALID_INPUT");
+    fixture_close(&f);
 }
 
 int main(void)
