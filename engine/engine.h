@@ -1,5 +1,5 @@
 /*
- * Engine: loads a model file and runs it.
+ * Engine: loads a model and runs it.
  *
  *   struct eng_model *model = eng_model_open("model.onnx", NULL, &err);
  *   struct eng_run *run = eng_run_new(model, &err);
@@ -158,13 +158,20 @@ struct eng_model;
 struct eng_run;
 
 /*
- * Loads, checks and plans the model at `path`; `options` NULL = defaults.
+ * Loads, checks and plans the model at `path`; `options` NULL = defaults. It is
+ * an ONNX file, or a Hugging Face folder: config.json and model.safetensors (or
+ * model.safetensors.index.json and its files) of the BERT, RoBERTa/XLM-R or
+ * DistilBERT family. Such a model has the inputs input_ids, attention_mask and,
+ * with several token types, token_type_ids, all int64 [batch, sequence]; its
+ * outputs are those of the architecture: last_hidden_state and pooler_output,
+ * logits, or start_logits and end_logits. Links in the folder are not followed.
  * Returns a model with one reference, or NULL:
  *   ERR_FILE_MISSING       cannot be opened, or is no regular file
- *   ERR_MODEL_INVALID      the bytes break ONNX's rules or a limit; names the
- *                          tensor or node
- *   ERR_MODEL_UNSUPPORTED  operator, version, type or attribute this engine
- *                          does not have; names node, operator and reason
+ *   ERR_MODEL_INVALID      the bytes break the format's rules or a limit; names
+ *                          the tensor, node or field
+ *   ERR_MODEL_UNSUPPORTED  operator, version, type, attribute, family or field
+ *                          value that this engine does not have; names node,
+ *                          operator and reason, or the field
  *   ERR_OUT_OF_MEMORY
  */
 struct eng_model *eng_model_open(const char *path,

@@ -1,11 +1,12 @@
 /*
- * Model: implements engine.h. A file becomes a graph, passes change it, and a
- * runner plans and runs it per input shape.
+ * Model: implements engine.h. A file or folder becomes a graph, passes change
+ * it, and a runner plans and runs it per input shape.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "exec.h"
+#include "hf/load.h"
 #include "kernel/kernel.h"
 #include "onednn/onednn.h"
 #include "onnx_load.h"
@@ -128,6 +129,13 @@ static size_t count_operators(const struct eng_graph *graph)
     return kinds;
 }
 
+static bool load_graph(const char *path, size_t size_max,
+                       struct eng_graph *graph, struct error *err)
+{
+    return hf_is_folder(path) ? hf_load(path, size_max, graph, err)
+                              : onnx_load(path, size_max, graph, err);
+}
+
 static bool open_graph(struct eng_model *model, const char *path,
                        const struct eng_options *options, struct error *err)
 {
@@ -144,7 +152,7 @@ static bool open_graph(struct eng_model *model, const char *path,
     model->team = options->team;
     model->graph.obstacle = options->obstacle;
     model->graph.obstacle_context = options->obstacle_context;
-    if (!onnx_load(path, size_max, &model->graph, err))
+    if (!load_graph(path, size_max, &model->graph, err))
         return false;
     model->nodes = model->graph.node_count;
     model->operators = count_operators(&model->graph);

@@ -2,18 +2,14 @@
  * TensorProto -> struct eng_tensor: type, dimensions and exactly as many
  * elements as they need, from raw bytes, typed lists or an external file.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "onnx_load_parts.h"
 #include "tensor.h"
 
-enum { WEIGHT_ALIGNMENT = 64, EXTERNAL_KEYS_MAX = 16 };
+enum { EXTERNAL_KEYS_MAX = 16 };
 
 /* --- external data --- */
 
@@ -24,52 +20,15 @@ struct onnx_external {
     uint64_t length;
 };
 
-static int open_beneath(int folder, const char *location)
+static bool check_range(const struct onnx_external *external, size_t size,
+                        uint64_t file_size, struct error *err)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-        .resolve =
-            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-
-    return (int)syscall(SYS_openat2, folder, location, &how, sizeof how);
-}
-
-static bool check_external_file(int file, const struct onnx_external *external,
-                                size_t size, struct error *err)
-{
-    struct stat info;
-
-    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
-        return fail(err, ERR_MODEL_INVALID,
-                    "has external data that is no regular file");
-    if (info.st_nlink != 1)
-        return fail(err, ERR_MODEL_INVALID,
-                    "has external data in a file with several names");
-    if (external->offset > (uint64_t)info.st_size ||
-        size > (uint64_t)info.st_size - external->offset)
+    if (external->offset > file_size || size > file_size - external->offset)
         return fail(err, ERR_MODEL_INVALID,
                     "needs %zu bytes of external data from byte %llu on, the "
-                    "file has %lld",
+                    "file has %llu",
                     size, (unsigned long long)external->offset,
-                    (long long)info.st_size);
-    return true;
-}
-
-static bool read_fully(int file, uint64_t offset, unsigned char *bytes,
-                       size_t size)
-{
-    while (size) {
-        ssize_t got = pread(file, bytes, size, (off_t)offset);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        bytes += got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
+                    (unsigned long long)file_size);
     return true;
 }
 
@@ -337,14 +296,6 @@ static size_t bytes_at_hand(const struct Onnx__TensorProto *proto,
     return raw->size + elements * sizeof(struct eng_string);
 }
 
-static void *alloc_weight(struct arena *arena, size_t size)
-{
-    unsigned char *bytes = arena_alloc(arena, size + WEIGHT_ALIGNMENT);
-    size_t over = (uintptr_t)bytes % WEIGHT_ALIGNMENT;
-
-    return bytes && over ? bytes + (WEIGHT_ALIGNMENT - over) : bytes;
-}
-
 /* bool tensors hold 0 and 1 only, whatever the file's bytes are. */
 static void tidy_bools(struct eng_tensor *tensor)
 {
@@ -359,7 +310,7 @@ static bool alloc_elements(struct arena *arena, struct eng_tensor *tensor,
 {
     size_t size = eng_tensor_size(tensor);
 
-    tensor->data = alloc_weight(arena, size);
+    tensor->data = eng_weight_alloc(arena, size);
     return tensor->data ||
            fail(err, ERR_OUT_OF_MEMORY, "needs %zu bytes", size);
 }
@@ -370,6 +321,8 @@ static bool load_external(const struct onnx_tensor_source *source,
 {
     size_t size = eng_tensor_size(tensor);
     struct onnx_external external;
+    struct error cause;
+    uint64_t file_size = 0;
     bool ok = false;
     int file;
 
@@ -379,14 +332,14 @@ static bool load_external(const struct onnx_tensor_source *source,
         return fail(err, ERR_MODEL_INVALID, "has external strings");
     if (!parse_external(source->proto, &external, size, err))
         return false;
-    file = open_beneath(source->folder, external.location);
+    file =
+        folder_file_open(source->folder, external.location, &file_size, &cause);
     if (file < 0)
-        return fail(err, ERR_MODEL_INVALID,
-                    "has external data that cannot be opened inside the "
-                    "model's folder");
-    if (check_external_file(file, &external, size, err) &&
+        return fail(err, ERR_MODEL_INVALID, "has external data that %s",
+                    cause.msg);
+    if (check_range(&external, size, file_size, err) &&
         alloc_elements(arena, tensor, err))
-        ok = read_fully(file, external.offset, tensor->data, size) ||
+        ok = folder_file_read(file, external.offset, tensor->data, size) ||
              fail(err, ERR_MODEL_INVALID, "has unreadable external data");
     (void)close(file);
     return ok;

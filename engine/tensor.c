@@ -136,3 +136,12 @@ int64_t eng_shape_product(const struct eng_tensor *tensor, int first, int last)
         product *= tensor->dims[i];
     return product;
 }
+
+void *eng_weight_alloc(struct arena *arena, size_t size)
+{
+    enum { ALIGNMENT = 64 };
+    unsigned char *bytes = arena_alloc(arena, size + ALIGNMENT);
+    size_t over = (uintptr_t)bytes % ALIGNMENT;
+
+    return bytes && over ? bytes + (ALIGNMENT - over) : bytes;
+}

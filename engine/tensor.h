@@ -10,6 +10,7 @@
 #ifndef ENGINE_TENSOR_H
 #define ENGINE_TENSOR_H
 
+#include "arena.h"
 #include "engine.h"
 
 /* Room for the text of any shape: eight dimensions of 20 characters. */
@@ -28,6 +29,9 @@ bool eng_shape_equal(const struct eng_tensor *a, const struct eng_tensor *b);
 
 /* Product of dims[first .. last-1]; the tensor's size was checked before. */
 int64_t eng_shape_product(const struct eng_tensor *tensor, int first, int last);
+
+/* `size` bytes for a weight's elements, 64-byte aligned; NULL without memory. */
+void *eng_weight_alloc(struct arena *arena, size_t size);
 
 /* One of the floating-point types. */
 bool eng_dtype_is_float(enum eng_dtype dtype);

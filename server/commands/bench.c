@@ -1,5 +1,5 @@
 /*
- * specserve bench MODEL.onnx|TARGET: how fast is it?
+ * specserve bench MODEL|TARGET: how fast is it?
  *
  * A model runs in this process: how long a run takes, how much of the CPU's
  * arithmetic that is, which operators take the time. A served model is called
@@ -16,7 +16,7 @@
 #include "json_put.h"
 
 static const char usage[] =
-    "usage: specserve bench MODEL.onnx [--data DIR | --shape [IN=]8x128 ...]\n"
+    "usage: specserve bench MODEL [--data DIR | --shape [IN=]8x128 ...]\n"
     "                       [--threads N] [--seconds S] [--json]\n"
     "                       [--profile] [--profile-svg FILE] [--outputs DIR]\n"
     "                       [--no-work] [--precision P]\n"
@@ -24,7 +24,9 @@ static const char usage[] =
     "       specserve bench TARGET [--request JSON] [--grpc] [--threads N]\n"
     "                       [--seconds S] [--registry URL] [--json]\n"
     "\n"
-    "Measures a model in this process, or a served model: http://host:port,\n"
+    "Measures a model in this process (an ONNX file, or a Hugging Face "
+    "folder),\n"
+    "or a served model: http://host:port,\n"
     "host:port, or a name, which the registry is asked for.\n"
     "\n"
     "  --data DIR          inputs from DIR/input_N.pb, as in test_data_set_0\n"
@@ -432,7 +434,8 @@ static bool is_model_file(const char *path)
     struct stat info;
 
     return (length > 5 && strcmp(path + length - 5, ".onnx") == 0) ||
-           (stat(path, &info) == 0 && S_ISREG(info.st_mode));
+           (stat(path, &info) == 0 &&
+            (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)));
 }
 
 int command_bench(int argc, char **argv)

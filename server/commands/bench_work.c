@@ -41,6 +41,16 @@ static double gemm(const struct eng_step *step)
                        : 0;
 }
 
+/* q[b, rows, heads, size], k[b, keys, heads, size], y as q: a product with every
+ * key for the scores, and one with every value. */
+static double attention(const struct eng_step *step)
+{
+    const struct eng_tensor *k = step->inputs[1];
+    double keys = k && k->rank == 4 ? (double)k->dims[1] : 0;
+
+    return 2 * keys * (count_of(step->inputs[0]) + count_of(step->outputs[0]));
+}
+
 /* Each output is a sum over a filter, w[m, c / groups, ...]. */
 static double conv(const struct eng_step *step)
 {
@@ -84,6 +94,8 @@ double bench_step_work(const struct eng_step *step)
                 {"QLinearMatMul", 2, product},
                 {"Gemm", 2, gemm},
                 {"FusedGemm", 2, gemm},
+                {"Linear", 2, gemm}, /* of Hugging Face folders, as the next */
+                {"AttentionCore", 3, attention},
                 {"Conv", 2, conv},
                 {"FusedConv", 2, conv},
                 {"ConvInteger", 2, conv},

@@ -3,10 +3,10 @@
  *
  *   specserve check MODEL.onnx|DIR... [--json] [--verbose] [--rtol R] [--atol A]
  *
- * A folder with model.onnx is one case: the model is loaded, and each
- * test_data_set_* beside it is run and compared (input_N.pb, output_N.pb;
- * zipmap_input_N.pb holds the matrix of a sequence(map) output). Other folders
- * are searched for cases. Statuses: pass, fail (numbers differ, or the run
+ * A folder with model.onnx, or with a Hugging Face model, is one case: the
+ * model is loaded, and each test_data_set_* beside it is run and compared
+ * (input_N.pb, output_N.pb; zipmap_input_N.pb holds the matrix of a
+ * sequence(map) output). Other folders are searched for cases. Statuses: pass, fail (numbers differ, or the run
  * fails), unsupported (the engine lacks something), invalid (broken model).
  * An unsupported model is told with every node that is in its way; --verbose
  * shows what a run of the first data set consists of.
@@ -406,7 +406,23 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* Every folder at or below `path` that has a model.onnx. */
+/* A Hugging Face folder: its weights have one name, or an index. */
+static bool is_hf_folder(const char *path)
+{
+    static const char *const weights[] = {"model.safetensors",
+                                          "model.safetensors.index.json"};
+    char inner[PATH_SIZE];
+
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
+        (void)snprintf(inner, sizeof inner, "%s/%s", path, weights[i]);
+        if (exists(inner))
+            return true;
+    }
+    return false;
+}
+
+/* Every folder at or below `path` that has a model.onnx or is a Hugging Face
+ * folder. */
 static void check_folder(struct check *check, const char *path, int depth)
 {
     struct dirent **entries;
@@ -416,6 +432,10 @@ static void check_folder(struct check *check, const char *path, int depth)
     (void)snprintf(inner, sizeof inner, "%s/model.onnx", path);
     if (exists(inner)) {
         check_model(check, path, inner);
+        return;
+    }
+    if (is_hf_folder(path)) {
+        check_model(check, path, path);
         return;
     }
     count = depth < DEPTH_MAX ? scandir(path, &entries, no_dots, by_name) : -1;
@@ -447,7 +467,10 @@ static const char usage[] =
     "usage: specserve check MODEL.onnx|DIR... [--json] [--verbose] [--rtol R]\n"
     "                       [--atol A] [--precision P]\n"
     "\n"
-    "Loads models and runs the test_data_set_* folders beside them.\n"
+    "Loads models and runs the test_data_set_* folders beside them. A model is "
+    "an\n"
+    "ONNX file, or a folder with model.onnx or, from Hugging Face, with\n"
+    "config.json and model.safetensors; other folders are searched for such.\n"
     "\n"
     "  --json    one JSON object instead of a line per model\n"
     "  --verbose the steps of a run: implementation, operator, node, shapes\n"

@@ -16,7 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = {
     "engine/base": {"engine/base", "gen/c"},
     "engine": {"engine", "engine/base", "engine/ops", "engine/kernel",
-               "engine/onednn", "engine/passes", "engine/text", "gen/c"},
+               "engine/onednn", "engine/passes", "engine/text", "engine/hf",
+               "gen/c"},
     "engine/kernel": {"engine/kernel"},
     "gen/c": {"gen/c", "engine/base"},
     "codegen": {"codegen", "engine/base", "gen/c"},

@@ -9,6 +9,7 @@ unit_test(kernel_head SOURCES unit/test_kernel_head.c LIBS engine)
 unit_test(kernel_blocked SOURCES unit/test_kernel_blocked.c LIBS engine)
 unit_test(passes SOURCES unit/test_passes.c unit/graph_text.c LIBS engine)
 unit_test(engine SOURCES unit/test_engine.c LIBS engine)
+unit_test(hf SOURCES unit/test_hf.c LIBS engine)
 unit_test(engine_int8 SOURCES unit/test_engine_int8.c LIBS engine)
 scarce_test(engine_memory SOURCES unit/test_engine_memory.c LIBS engine)
 unit_test(engine_pack SOURCES unit/test_engine_pack.c LIBS engine)
@@ -31,6 +32,8 @@ if(NOT SANITIZE STREQUAL "thread") # one thread each
   endforeach()
   add_test(NAME ops.models
            COMMAND engine_check ${CMAKE_CURRENT_SOURCE_DIR}/data/models)
+  add_test(NAME ops.hf COMMAND engine_check --rtol 4e-6
+           ${CMAKE_CURRENT_SOURCE_DIR}/data/hf)
   script_test(ops.conformance python3
     ${CMAKE_CURRENT_SOURCE_DIR}/conformance/run.py $<TARGET_FILE:engine_check>)
 endif()
@@ -38,3 +41,5 @@ endif()
 file(GLOB seeds data/malformed/*.onnx data/models/*/model.onnx
      ops/if/*/model.onnx ops/loop/*/model.onnx ops/scan/*/model.onnx)
 fuzz_test(onnx SOURCES fuzz/fuzz_onnx.c LIBS engine SEEDS ${seeds})
+file(GLOB hf_seeds data/hf_seeds/*)
+fuzz_test(hf SOURCES fuzz/fuzz_hf.c LIBS engine SEEDS ${hf_seeds})

@@ -14,6 +14,8 @@ static const char *const models[] = {
     "tests/data/models/torch_gru_uni2/model.onnx",
     "tests/data/models/torch_cnn_relu/model.onnx",
     "tests/data/models/sklearn_logreg_iris/model.onnx",
+    "tests/data/hf/bert_shards",
+    "tests/data/hf/distilbert_sequence",
     "tests/ops/if/own_captured/model.onnx",
     "tests/ops/loop/own_nested/model.onnx",
     "tests/ops/loop/own_while/model.onnx",
@@ -25,7 +27,7 @@ static const char *const models[] = {
     "tests/ops/scan/own_slices/model.onnx",
 };
 
-enum { STEADY_MODELS = 8 };
+enum { STEADY_MODELS = 10 };
 
 /* Integers are 1, bools true, floats next to 0; open dimensions are 1. */
 static void fill(const struct eng_model *model, struct eng_tensor *in)
