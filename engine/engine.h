@@ -228,6 +228,49 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
                      struct eng_tensor *outputs,
                      const struct eng_limits *limits, struct error *err);
 
+/* ---- sequences of different length, without padding ---- */
+
+/* What an output of eng_run_ragged() has a row for. */
+enum eng_ragged_kind { ENG_RAGGED_TOKENS, ENG_RAGGED_SEQUENCES };
+
+struct eng_ragged {
+    bool possible;
+    const char *reason;                  /* why it is not; names the node */
+    int64_t length_max;                  /* tokens of one sequence */
+    const enum eng_ragged_kind *outputs; /* by output */
+};
+
+/*
+ * Whether the model can run sequences one after the other, without padding:
+ * encoders of the BERT kind, whose inputs are integers [batch, length].
+ * Valid while the model lives.
+ */
+void eng_model_ragged(const struct eng_model *model, struct eng_ragged *info);
+
+/* Sequences, one after the other. */
+struct eng_ragged_batch {
+    const int64_t *lengths; /* tokens of each, at least 1 */
+    size_t count;
+    /*
+     * By input of the model, its elements: as many as all lengths make
+     * together. NULL for the attention mask, which has nothing to say here.
+     */
+    const void *const *inputs;
+};
+
+/*
+ * As eng_run_execute() for sequences of different length. Outputs have the
+ * tokens of all sequences in their first axis, in the place of batch and
+ * length, or a row per sequence: eng_model_ragged() says which. The rows of a
+ * sequence do not depend on its company.
+ *   ERR_MODEL_UNSUPPORTED  the model is not possible
+ *   ERR_VALIDATION_ERROR   a length, or an element that the model cannot take
+ *   others as eng_run_execute()
+ */
+bool eng_run_ragged(struct eng_run *run, const struct eng_ragged_batch *batch,
+                    struct eng_tensor *outputs, const struct eng_limits *limits,
+                    struct error *err);
+
 /* One operator of a run that was watched; borrowed for the call. */
 struct eng_step {
     size_t index;     /* its place in the plan, from 0 */

@@ -12,7 +12,7 @@
 #include "onnx_load.h"
 #include "passes/passes.h"
 #include "precision.h"
-#include "runner.h"
+#include "ragged.h"
 
 #define FILE_SIZE_MAX  ((size_t)2 << 30)
 #define RUN_MEMORY_MAX ((size_t)4 << 30)
@@ -22,6 +22,7 @@ struct eng_model {
     struct eng_graph graph;
     struct op_packs *packs;
     struct runner *runner;
+    struct ragged ragged;
     struct eng_team *team;   /* NULL = none */
     size_t nodes, operators; /* of the file, before the passes */
     struct precision precision;
@@ -30,6 +31,7 @@ struct eng_model {
 struct eng_run {
     struct eng_model *model;
     struct runner_run run;
+    struct ragged_run ragged;
     struct exec_watch watch;
 };
 
@@ -37,6 +39,7 @@ struct eng_run {
 
 static void model_free(struct eng_model *model)
 {
+    ragged_release(&model->ragged);
     runner_free(model->runner);
     op_packs_free(model->packs);
     eng_graph_release(&model->graph);
@@ -161,8 +164,11 @@ static bool open_graph(struct eng_model *model, const char *path,
     model->precision = precision_choose(&model->graph, options->precision);
     source.packs = model->packs;
     model->runner = runner_new(&model->graph, &source, err);
-    return model->runner && op_packs_load(model->packs, &model->graph, err) &&
-           check_runs(model, err);
+    if (!model->runner || !op_packs_load(model->packs, &model->graph, err) ||
+        !check_runs(model, err))
+        return false;
+    ragged_make(&model->ragged, &model->runner->source);
+    return true;
 }
 
 struct eng_model *eng_model_open(const char *path,
@@ -238,6 +244,16 @@ void eng_model_stats(const struct eng_model *model, struct eng_stats *stats)
                                 .products = model->precision.products};
 }
 
+void eng_model_ragged(const struct eng_model *model, struct eng_ragged *info)
+{
+    const struct ragged *ragged = &model->ragged;
+
+    *info = (struct eng_ragged){.possible = ragged->runner != NULL,
+                                .reason = ragged->reason,
+                                .length_max = ragged->length_max,
+                                .outputs = ragged->outputs};
+}
+
 /* --- running --- */
 
 struct eng_run *eng_run_new(struct eng_model *model, struct error *err)
@@ -257,6 +273,7 @@ void eng_run_free(struct eng_run *run)
 {
     if (!run)
         return;
+    ragged_run_release(&run->ragged);
     runner_run_release(&run->run);
     eng_model_put(run->model);
     free(run);
@@ -264,7 +281,7 @@ void eng_run_free(struct eng_run *run)
 
 size_t eng_run_bytes(const struct eng_run *run)
 {
-    size_t bytes = 0;
+    size_t bytes = run->ragged.started ? run->ragged.run.first.memory_size : 0;
 
     for (const struct runner_stage *s = &run->run.first; s; s = s->next)
         bytes += s->memory_size;
@@ -326,6 +343,23 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
     }
     team_enter(&seat, run->model->team);
     ok = runner_execute(&run->run, inputs, outputs, &env, &cause);
+    team_leave(&seat);
+    return ok || plan_failed(&cause, err);
+}
+
+bool eng_run_ragged(struct eng_run *run, const struct eng_ragged_batch *batch,
+                    struct eng_tensor *outputs, const struct eng_limits *limits,
+                    struct error *err)
+{
+    struct team_seat seat;
+    struct runner_env env = {&seat, limits, run->watch.fn ? &run->watch : NULL};
+    struct error cause;
+    bool ok;
+
+    onednn_thread_init();
+    team_enter(&seat, run->model->team);
+    ok = ragged_execute(&run->model->ragged, &run->ragged, batch, outputs, &env,
+                        &cause);
     team_leave(&seat);
     return ok || plan_failed(&cause, err);
 }

@@ -350,6 +350,24 @@ static enum status status_of(const struct error *err)
                : FAIL;
 }
 
+/* Whether texts of different length need no padding. */
+static void note_ragged(struct check *check, const struct eng_model *model)
+{
+    struct eng_ragged ragged;
+
+    if (!check->verbose)
+        return;
+    eng_model_ragged(model, &ragged);
+    if (ragged.possible)
+        buf_printf(&check->steps,
+                   "            runs without padding, up to %lld tokens a "
+                   "sequence\n",
+                   (long long)ragged.length_max);
+    else
+        buf_printf(&check->steps, "            needs padding: %s\n",
+                   ragged.reason);
+}
+
 /* --- cases --- */
 
 static void check_model(struct check *check, const char *folder,
@@ -374,6 +392,7 @@ static void check_model(struct check *check, const char *folder,
     }
     eng_model_stats(model, &stats);
     if (run_sets(check, folder, model, &sets, &err)) {
+        note_ragged(check, model);
         (void)snprintf(detail, sizeof detail,
                        "%zu nodes, %zu operators, %zu weight bytes, %zu bytes "
                        "a run, %zu data sets",
@@ -473,7 +492,9 @@ static const char usage[] =
     "config.json and model.safetensors; other folders are searched for such.\n"
     "\n"
     "  --json    one JSON object instead of a line per model\n"
-    "  --verbose the steps of a run: implementation, operator, node, shapes\n"
+    "  --verbose the steps of a run: implementation, operator, node, shapes; "
+    "and\n"
+    "            whether sequences of different length run without padding\n"
     "  --rtol R  relative difference that is allowed (0.001)\n"
     "  --atol A  absolute difference that is allowed (1e-7)\n"
     "  --precision P  fp32, int8 or bf16: what products compute in (fp32)\n"
