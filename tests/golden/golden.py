@@ -162,6 +162,7 @@ def rewrite(program):
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         shutil.copytree(HERE / "endpoints/api", folder / "api")
+        shutil.rmtree(folder / "api/examples")  # they know the prefix
         generate(program, folder)
         errors = folder / "gen/c/errors.def"
         routes = folder / "gen/c/toys_routes.c"

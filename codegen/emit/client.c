@@ -1,0 +1,111 @@
+/*
+ * Client: see client.h.
+ */
+#include "client.h"
+
+#include <math.h>
+#include <string.h>
+
+bool cg_client_op(const struct cg_op *op)
+{
+    return op->stream != OP_EACH;
+}
+
+bool cg_client_api(const struct cg_api *api)
+{
+    for (size_t i = 0; i < api->op_count; i++)
+        if (cg_client_op(&api->ops[i]))
+            return true;
+    return false;
+}
+
+struct buf *cg_client_open(struct cg_out *out, const char *language,
+                           const char *path)
+{
+    return cg_out_open(out,
+                       cg_text(out->ir, "../clients/%s/%s", language, path));
+}
+
+bool cg_client_bound(const struct cg_op *op, size_t field)
+{
+    for (size_t i = 0; i < op->bind_count; i++)
+        if (op->binds[i].field == field)
+            return true;
+    return false;
+}
+
+const char *cg_client_safety(const struct cg_op *op)
+{
+    static const char *const words[] = {
+        [OP_READ] = "read", [OP_IDEMPOTENT] = "idempotent", [OP_ONCE] = "once"};
+
+    return words[op->safety];
+}
+
+static const char *forms(const struct cg_api *api, const struct cg_op *op,
+                         struct cg_ir *ir)
+{
+    const char *rest =
+        op->verb ? cg_text(ir, "REST: %s %s", op->verb, op->path) : "";
+    const char *rpc = op->rpc ? cg_text(ir, "gRPC: %s.%s/%s", api->package,
+                                        api->service, op->rpc)
+                              : "";
+
+    return cg_text(ir, "%s%s%s.", rest, *rest && *rpc ? "; " : "", rpc);
+}
+
+static const char *repeats(const struct cg_op *op)
+{
+    if (op->stream == OP_SERVER)
+        return "A stream of messages; it has no deadline of its own.";
+    if (op->safety == OP_ONCE)
+        return "Is sent once: a call that failed may have been done.";
+    return "May be repeated: failures that pass are tried again.";
+}
+
+const char **cg_client_doc(const struct cg_api *api, const struct cg_op *op,
+                           struct cg_ir *ir)
+{
+    const char **texts = cg_zalloc(ir, 5, sizeof *texts);
+    size_t at = 0;
+
+    texts[at++] = op->doc;
+    texts[at++] = forms(api, op, ir);
+    texts[at++] = repeats(op);
+    if (op->deadline_ms && op->stream != OP_SERVER)
+        texts[at++] = cg_text(ir, "Takes %g s at most unless the caller says.",
+                              op->deadline_ms / 1000.0);
+    return texts;
+}
+
+/* "1 to 65535", "at most 64 bytes"; "" = no limits worth words. */
+static const char *limits(const struct cg_field *field, struct cg_ir *ir)
+{
+    const struct cg_limits *limits = &field->limits;
+
+    if (field->card != MSG_ONE && field->max_count)
+        return cg_text(ir, "at most %u entries", field->max_count);
+    if (limits->max_size)
+        return cg_text(ir, "%u to %u bytes", limits->min_size,
+                       limits->max_size);
+    if (!isnan(limits->min) && !isnan(limits->max))
+        return cg_text(ir, "%.15g to %.15g", limits->min, limits->max);
+    if (!isnan(limits->min))
+        return cg_text(ir, "at least %.15g", limits->min);
+    if (!isnan(limits->max))
+        return cg_text(ir, "at most %.15g", limits->max);
+    return "";
+}
+
+const char *cg_client_field_doc(const struct cg_field *field, struct cg_ir *ir)
+{
+    const char *doc = field->doc ? field->doc : field->json;
+    const char *said = limits(field, ir);
+    size_t length = strlen(doc);
+
+    if (!*said)
+        return doc;
+    if (length && doc[length - 1] == '.')
+        length--;
+    return cg_text(ir, "%.*s; %s.", (int)length, doc, said);
+}

@@ -1,0 +1,47 @@
+/*
+ * Client: what the emitters of client libraries share, whatever the language.
+ *
+ * Which endpoints a client has, the words of its documentation, and where its
+ * files go. How a name is spelled is names.h's; how a line looks is the
+ * language's own.
+ *
+ * Threads: one.
+ */
+#ifndef CODEGEN_CLIENT_H
+#define CODEGEN_CLIENT_H
+
+#include "ir.h"
+#include "out.h"
+
+/*
+ * Clients have the endpoint: one request, and one reply or a stream of them.
+ * What takes many requests on one call (reflection) is for tools.
+ */
+bool cg_client_op(const struct cg_op *op);
+
+/* Clients have the API: at least one of its endpoints. */
+bool cg_client_api(const struct cg_api *api);
+
+/* A file of the client library of `language`, "python": its path is relative to
+ * clients/<language>. It is covered by the manifest like every other file. */
+struct buf *cg_client_open(struct cg_out *out, const char *language,
+                           const char *path);
+
+/* REST takes the field of this index from the path or the query. */
+bool cg_client_bound(const struct cg_op *op, size_t field);
+
+/* The words "read", "idempotent" or "once". */
+const char *cg_client_safety(const struct cg_op *op);
+
+/*
+ * What a caller should know of an endpoint, as plain text, one paragraph per
+ * entry: its sentence, its two forms, whether it may be repeated and how long
+ * it may take. NULL-ended.
+ */
+const char **cg_client_doc(const struct cg_api *api, const struct cg_op *op,
+                           struct cg_ir *ir);
+
+/* The field's sentence and its limits: "Its port; 1 to 65535." Never NULL. */
+const char *cg_client_field_doc(const struct cg_field *field, struct cg_ir *ir);
+
+#endif
