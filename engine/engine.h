@@ -26,7 +26,7 @@
 
 struct arena;
 
-enum { ENG_RANK_MAX = 8 };
+enum { ENG_RANK_MAX = 12 };
 
 /* Element types, numbered as in ONNX TensorProto.DataType. */
 enum eng_dtype {

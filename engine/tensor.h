@@ -13,8 +13,8 @@
 #include "arena.h"
 #include "engine.h"
 
-/* Room for the text of any shape: eight dimensions of 20 characters. */
-enum { ENG_SHAPE_TEXT = 192 };
+/* Room for the text of any shape: 12 dimensions of 20 characters and what stands between. */
+enum { ENG_SHAPE_TEXT = 288 };
 
 /* Writes "[2, 3]" ("[]" for a scalar), "?" for negative dimensions, and
  * returns `text`. */
