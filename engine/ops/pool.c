@@ -17,18 +17,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "window.h"
+#include "pool.h"
 
-struct pool_state {
-    struct op_window window;
-    int64_t planes; /* n * c */
-    bool is_max, count_pad, by_column;
-};
-
-static bool pool_infer(struct op_node *op, struct error *err)
+bool op_pool_infer(struct op_node *op, struct error *err)
 {
     enum { BYTES = OP_TYPE(ENG_I8) | OP_TYPE(ENG_U8) };
-    struct pool_state *state = op_alloc(op, sizeof *state, err);
+    struct op_pool_state *state = op_alloc(op, sizeof *state, err);
     struct eng_tensor *y = op->out[0];
 
     op->state = state;
@@ -135,7 +129,7 @@ static int64_t max_point(enum eng_dtype dtype, const struct op_window *window,
                            : max_u8(window, span, plane, y);
 }
 
-static void mean_point(enum eng_dtype dtype, const struct pool_state *state,
+static void mean_point(enum eng_dtype dtype, const struct op_pool_state *state,
                        const struct span *span, const void *plane, void *y)
 {
     int64_t count = state->count_pad ? span->padded : span->taps;
@@ -168,7 +162,7 @@ static int64_t by_column(const struct op_window *window, int64_t at)
 static void pool_plane(const struct op_node *op, const struct op_frame *frame,
                        int64_t plane)
 {
-    const struct pool_state *state = op->state;
+    const struct op_pool_state *state = op->state;
     const struct op_window *window = &state->window;
     enum eng_dtype dtype = op->out[0]->dtype;
     size_t size = eng_dtype_size(dtype);
@@ -200,7 +194,7 @@ static void pool_plane(const struct op_node *op, const struct op_frame *frame,
 static bool pool_run(const struct op_node *op, const struct op_frame *frame,
                      struct error *err)
 {
-    const struct pool_state *state = op->state;
+    const struct op_pool_state *state = op->state;
 
     (void)err;
     for (int64_t plane = 0; plane < state->planes; plane++)
@@ -214,5 +208,5 @@ const struct op_impl op_pool = {.name = "pool",
                                 .out_min = 1,
                                 .out_max = 2,
                                 .flags = OP_WIDEN,
-                                .infer = pool_infer,
+                                .infer = op_pool_infer,
                                 .run = pool_run};
