@@ -134,8 +134,10 @@ ALWAYS struct columns load_columns(const struct gemm_i8 *g, int64_t first,
     c.offset = load_ints(g->offset ? g->offset + first : NULL, count);
     c.scale = load_floats(g->w_scale ? g->w_scale + first : NULL, count);
     c.bias = load_floats(g->bias ? g->bias + first : NULL, count);
-    if (g->out == GEMM_I8_U8 || g->out == GEMM_I8_S8)
+    if (g->out == GEMM_I8_U8 || g->out == GEMM_I8_S8) {
         c.scale = c.scale * g->a_scale[0] / g->y_scale;
+        c.bias = c.bias / g->y_scale;
+    }
     return c;
 }
 
@@ -177,8 +179,9 @@ ALWAYS void put_float(const struct gemm_i8 *g, vi sum, const struct columns *c,
 ALWAYS void put_bytes(const struct gemm_i8 *g, vi sum, const struct columns *c,
                       int64_t i)
 {
-    vq bytes = vq_quantize(__builtin_convertvector(sum, vf) * c->scale,
-                           g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN);
+    vq bytes =
+        vq_quantize(__builtin_convertvector(sum, vf) * c->scale + c->bias,
+                    g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN);
 
     memcpy((uint8_t *)g->y + i * g->y_stride + c->first, &bytes,
            (size_t)c->count);

@@ -12,7 +12,8 @@
  *                            + residual[i, j], float
  *   GEMM_I8_U8, GEMM_I8_S8
  *                  y[i, j] = saturate(round(sum * (a_scale[0] * w_scale[j] /
- *                            y_scale)) + y_zero); halves go to even
+ *                            y_scale) + bias[j] / y_scale) + y_zero); halves
+ *                            go to even
  *
  * Weights lie in panels of a few vectors of columns; in a panel, four
  * successive l of one column are neighbours, as vpdpbusd wants them. Signed

@@ -34,6 +34,18 @@ bool op_conv_transpose_infer(struct op_node *op, struct error *err);
 bool op_conv_integer_infer(struct op_node *op, struct error *err);
 bool op_qlinear_conv_infer(struct op_node *op, struct error *err);
 
+/* For run of QLinearConv and QConv: the bias of channel `o`, added to the sums,
+ * and in steps of y behind them. */
+struct op_qconv_bias {
+    uint32_t steps;
+    float real;
+};
+void op_qconv_bias(const struct op_node *op, const struct op_frame *frame,
+                   int64_t o, struct op_qconv_bias *bias);
+
+/* The infer of every row of QConvLast, the same. Errors: qconv_last.c. */
+bool op_qconv_last_infer(struct op_node *op, struct error *err);
+
 /* Two of the forms; FusedConv runs them too. */
 extern const struct op_impl op_conv_gemm, op_conv;
 

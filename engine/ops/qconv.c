@@ -11,6 +11,7 @@
  *   QLinearConv
  *   input   x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, b
  *           scales  float; those of w may be [o];  b  int32 [o] = 0
+ *           specserve QConv-1 is QLinearConv that also takes b as float
  *   output  y       uint8 or int8, type of y_zero
  *   attr    as Conv
  *   errors  ERR_MODEL_INVALID: what conv.c says; scales or zero points that do
@@ -181,6 +182,14 @@ const struct op_impl op_conv_integer = {.name = "conv.integer",
 
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS };
 
+/* Between passes the bias of QDQ models stays as they have it. */
+static uint32_t bias_types(const struct op_node *op)
+{
+    bool is_ours = strcmp(op->node->op, "QConv") == 0;
+
+    return OP_TYPE(ENG_I32) | (is_ours ? OP_TYPE(ENG_F32) : 0);
+}
+
 bool op_qlinear_conv_infer(struct op_node *op, struct error *err)
 {
     struct qconv_state inputs = {.w = W, .x_zero = X_ZERO, .w_zero = W_ZERO};
@@ -189,12 +198,25 @@ bool op_qlinear_conv_infer(struct op_node *op, struct error *err)
 
     op->out[0]->dtype = type;
     return op_want_type(op, Y_ZERO, OP_TYPES_QUANT8, err) &&
-           (!bias || op_want_type(op, BIAS, OP_TYPE(ENG_I32), err)) &&
+           (!bias || op_want_type(op, BIAS, bias_types(op), err)) &&
            qconv_shape(op, inputs, bias, err) &&
            op_quant_check(op, X_SCALE, X_ZERO, op->in[X]->dtype, 0, err) &&
            op_quant_check(op, W_SCALE, W_ZERO, op->in[W]->dtype,
                           op->in[W]->dims[0], err) &&
            op_quant_check(op, Y_SCALE, Y_ZERO, type, 0, err);
+}
+
+void op_qconv_bias(const struct op_node *op, const struct op_frame *frame,
+                   int64_t o, struct op_qconv_bias *bias)
+{
+    *bias = (struct op_qconv_bias){0, 0};
+    if (!op_has(op, BIAS))
+        return;
+    if (op->in[BIAS]->dtype == ENG_F32)
+        bias->real = ((const float *)op_in(op, frame, BIAS))[o] /
+                     op_scale_of(op, frame, Y_SCALE, 0);
+    else
+        bias->steps = ((const uint32_t *)op_in(op, frame, BIAS))[o];
 }
 
 static void linear_put(const struct op_node *op, const struct op_frame *frame,
@@ -204,13 +226,15 @@ static void linear_put(const struct op_node *op, const struct op_frame *frame,
     float scale = op_scale_of(op, frame, X_SCALE, 0) *
                   op_scale_of(op, frame, W_SCALE, o) /
                   op_scale_of(op, frame, Y_SCALE, 0);
-    uint32_t bias =
-        op_has(op, BIAS) ? ((const uint32_t *)op_in(op, frame, BIAS))[o] : 0;
     int32_t zero = op_zero_of(op, frame, Y_ZERO, 0);
+    struct op_qconv_bias bias;
 
+    op_qconv_bias(op, frame, o, &bias);
     for (int64_t p = 0; p < state->conv.out_size; p++)
         op_quant_put(op->out[0]->dtype, op_out(op, frame, 0), first + p,
-                     (float)(int32_t)((uint32_t)acc[p] + bias) * scale, zero);
+                     (float)(int32_t)((uint32_t)acc[p] + bias.steps) * scale +
+                         bias.real,
+                     zero);
 }
 
 static bool linear_run(const struct op_node *op, const struct op_frame *frame,

@@ -263,7 +263,9 @@ static bool linear_run(const struct op_node *op, const struct op_frame *frame,
                         .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
 
     (void)err;
-    if (op_has(op, BIAS))
+    if (op_has(op, BIAS) && op->in[BIAS]->dtype == ENG_F32)
+        g.bias = op_in(op, frame, BIAS);
+    else if (op_has(op, BIAS))
         g.offset = op_in(op, frame, BIAS);
     run_all(op, frame, &g);
     return true;

@@ -174,10 +174,10 @@ static void sum_row(const struct planes_state *state, const int32_t *planes,
 
 OP_CLONES
 static void scale_row(const uint32_t *acc, int64_t count, float scale,
-                      float *to)
+                      float bias, float *to)
 {
     for (int64_t i = 0; i < count; i++)
-        to[i] = (float)(int32_t)acc[i] * scale;
+        to[i] = (float)(int32_t)acc[i] * scale + bias;
 }
 
 static void channel(const struct work *w, int64_t image, int64_t o,
@@ -198,17 +198,17 @@ static void channel(const struct work *w, int64_t image, int64_t o,
     struct op_quant_row weights = {.dtype = op->in[W]->dtype,
                                    .first = o * depth,
                                    .zero = op_zero_of(op, w->frame, W_ZERO, o)};
-    uint32_t bias =
-        op_has(op, BIAS) ? ((const uint32_t *)op_in(op, w->frame, BIAS))[o] : 0;
+    struct op_qconv_bias bias;
     uint8_t *y = (uint8_t *)op_out(op, w->frame, 0) +
                  (image * state->conv.out_channels + o) * state->conv.out_size;
 
+    op_qconv_bias(op, w->frame, o, &bias);
     for (int64_t r = 0; r < state->rows; r++, y += state->columns) {
         for (int64_t i = 0; i < state->columns; i++)
-            acc[i] = bias;
+            acc[i] = bias.steps;
         sum_row(state, scratch + r * state->step[0] * state->width, &weights,
                 op_in(op, w->frame, W), acc);
-        scale_row(acc, state->columns, scale, floats);
+        scale_row(acc, state->columns, scale, bias.real, floats);
         kernels()->quantize_bytes(floats, state->columns, &step, y);
     }
 }

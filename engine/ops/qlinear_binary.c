@@ -11,7 +11,10 @@
  */
 #include <string.h>
 
+#include "clones.h"
+#include "kernel/quantize.h"
 #include "quant.h"
+#include "spread.h"
 #include "walk.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
@@ -75,6 +78,90 @@ static void run_row(const struct op_node *op, const struct op_frame *frame,
     }
 }
 
+/* --- rows whose operands follow each other, or are one number --- */
+
+enum { PIECE = 512 };
+
+struct row_work {
+    const struct qbinary_scales *scales;
+    enum eng_dtype dtype;
+    bool is_mul;
+    const uint8_t *x[2]; /* a, b */
+    int64_t step[2];     /* 0 or 1 */
+    uint8_t *y;
+};
+
+OP_CLONES
+static void combine(float *a, const float *b, int64_t count, float scale,
+                    bool is_mul)
+{
+    if (is_mul) {
+        for (int64_t i = 0; i < count; i++)
+            a[i] = a[i] * b[i] / scale;
+    } else {
+        for (int64_t i = 0; i < count; i++)
+            a[i] = (a[i] + b[i]) / scale;
+    }
+}
+
+static void load(const struct row_work *w, int operand, int64_t first,
+                 int64_t count, float *to)
+{
+    const struct qbinary_scales *s = w->scales;
+    const struct quantize_step step = {.scale = operand ? s->b : s->a,
+                                       .zero = operand ? s->b_zero : s->a_zero,
+                                       .low =
+                                           w->dtype == ENG_I8 ? INT8_MIN : 0};
+
+    if (w->step[operand]) {
+        kernels()->dequantize_bytes(w->x[operand] + first, count, &step, to);
+        return;
+    }
+    kernels()->dequantize_bytes(w->x[operand], 1, &step, to);
+    for (int64_t i = 1; i < count; i++)
+        to[i] = to[0];
+}
+
+static void run_pieces(void *context, int64_t first, int64_t end)
+{
+    const struct row_work *w = context;
+    const struct quantize_step step = {.scale = 1,
+                                       .zero = w->scales->y_zero,
+                                       .low =
+                                           w->dtype == ENG_I8 ? INT8_MIN : 0};
+
+    for (int64_t i = first; i < end; i += PIECE) {
+        int64_t count = end - i < PIECE ? end - i : PIECE;
+        float a[PIECE], b[PIECE];
+
+        load(w, 0, i, count, a);
+        load(w, 1, i, count, b);
+        combine(a, b, count, w->scales->y, w->is_mul);
+        kernels()->quantize_bytes(a, count, &step, w->y + i);
+    }
+}
+
+static bool fast_row(const struct op_node *op, const struct op_frame *frame,
+                     const struct qbinary_scales *scales,
+                     const struct op_place *at)
+{
+    const struct qbinary_state *state = op->state;
+    const int64_t *step = state->walk.inner_step;
+    struct row_work work = {
+        .scales = scales,
+        .dtype = op->in[A]->dtype,
+        .is_mul = state->is_mul,
+        .x = {(const uint8_t *)op_in(op, frame, A) + at->offset[0],
+              (const uint8_t *)op_in(op, frame, B) + at->offset[1]},
+        .step = {step[0], step[1]},
+        .y = (uint8_t *)op_out(op, frame, 0) + at->offset[2]};
+
+    if ((step[0] | step[1]) != 1 || step[2] != 1)
+        return false;
+    op_spread(frame, state->walk.inner, 0.5, run_pieces, &work);
+    return true;
+}
+
 static bool qbinary_run(const struct op_node *op, const struct op_frame *frame,
                         struct error *err)
 {
@@ -89,8 +176,10 @@ static bool qbinary_run(const struct op_node *op, const struct op_frame *frame,
 
     (void)err;
     for (bool more = op_walk_first(&state->walk, &at); more;
-         more = op_walk_next(&state->walk, &at))
-        run_row(op, frame, &scales, &at);
+         more = op_walk_next(&state->walk, &at)) {
+        if (!fast_row(op, frame, &scales, &at))
+            run_row(op, frame, &scales, &at);
+    }
     return true;
 }
 

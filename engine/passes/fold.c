@@ -1,6 +1,7 @@
 /*
  * Fold: nodes whose inputs are all constants are computed at load; their
- * outputs become constants and the nodes go away.
+ * outputs become constants and the nodes go away. DequantizeLinear of weights
+ * waits for the pass that would rather have the integers (quantized.c).
  *
  * What a large node makes has a home, memory of its own, which goes with its
  * last reader: of weights that a graph makes step by step only the last step
@@ -10,6 +11,7 @@
  * MiB plus 64 times the file: a small file cannot ask for the whole memory.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "infer.h"
 #include "passes.h"
@@ -34,9 +36,10 @@ struct home {
 struct fold {
     struct eng_graph *graph;
     struct infer infer;
-    struct home *homes; /* by node, in the order before the pass */
-    uint32_t *readers;  /* by value */
-    uint32_t *home_of;  /* by value: index in homes + 1; 0 = none */
+    struct home *homes;   /* by node, in the order before the pass */
+    uint32_t *readers;    /* by value */
+    uint32_t *home_of;    /* by value: index in homes + 1; 0 = none */
+    bool keeps_quantized; /* DequantizeLinear stays */
 };
 
 static void count_readers(const struct eng_graph *graph, uint32_t *readers)
@@ -78,9 +81,13 @@ static void fold_end(struct fold *fold, size_t node_count)
     free(fold->home_of);
 }
 
-static bool is_constant_node(const struct eng_graph *graph,
+static bool is_constant_node(const struct fold *fold,
                              const struct eng_node *node)
 {
+    const struct eng_graph *graph = fold->graph;
+
+    if (fold->keeps_quantized && strcmp(node->op, "DequantizeLinear") == 0)
+        return false;
     if (node->rows[0].impl->flags & (OP_CONTROL | OP_RANDOM))
         return false;
     for (size_t i = 0; i < node->input_count; i++) {
@@ -215,7 +222,7 @@ static bool fold_all(struct fold *fold, size_t *kept, struct error *err)
     for (size_t i = 0; i < graph->node_count; i++) {
         bool known = false;
 
-        if (is_constant_node(graph, &graph->nodes[i]) &&
+        if (is_constant_node(fold, &graph->nodes[i]) &&
             !fold_node(fold, i, &known, err))
             return false;
         if (!known)
@@ -224,12 +231,13 @@ static bool fold_all(struct fold *fold, size_t *kept, struct error *err)
     return true;
 }
 
-bool pass_fold(struct eng_graph *graph, struct op_packs *packs,
-               struct error *err)
+static bool fold_graph(struct eng_graph *graph, bool keeps_quantized,
+                       struct error *err)
 {
     size_t kept = 0, before = graph->node_count;
     struct fold fold = {
         .graph = graph,
+        .keeps_quantized = keeps_quantized,
         .infer = {.graph = graph,
                   .arena = &graph->arena,
                   .fold_bytes_each = FOLD_EACH,
@@ -238,7 +246,6 @@ bool pass_fold(struct eng_graph *graph, struct op_packs *packs,
                   .value_bytes_max = VALUE_BYTES_MAX}};
     bool ok;
 
-    (void)packs;
     ok = fold_begin(&fold, err) && fold_all(&fold, &kept, err);
     fold_end(&fold, before);
     if (!ok)
@@ -249,4 +256,18 @@ bool pass_fold(struct eng_graph *graph, struct op_packs *packs,
             graph->values[graph->nodes[i].outputs[k]].producer = (uint32_t)i;
     }
     return true;
+}
+
+bool pass_fold(struct eng_graph *graph, struct op_packs *packs,
+               struct error *err)
+{
+    (void)packs;
+    return fold_graph(graph, true, err);
+}
+
+bool pass_fold_quantized(struct eng_graph *graph, struct op_packs *packs,
+                         struct error *err)
+{
+    (void)packs;
+    return fold_graph(graph, false, err);
 }

@@ -54,7 +54,10 @@ class Model:
             [helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, None)
              for o in outputs], self.weights)
         onnx.save(helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)],
+            graph, opset_imports=[helper.make_opsetid("", self.opset),
+                                  helper.make_opsetid("com.microsoft", 1)]
+            if any(n.domain for n in self.nodes)
+            else [helper.make_opsetid("", self.opset)],
             ir_version=8, producer_name="specserve"), folder / "model.onnx")
         for i, port in enumerate(self.inputs):
             array = self.data(port)
@@ -361,7 +364,135 @@ def fold_made_weights():
                                 axes=[0], keepdims=0)))
 
 
+# --- 8-bit integers ---------------------------------------------------------------
+
+class Steps:
+    """A scale and zero point that a model holds once."""
+
+    def __init__(self, m, scale, zero, kind=np.uint8):
+        self.m, self.list = m, (m.number(scale), m.const(kind(zero)))
+
+    def into(self, value):
+        return self.m.QuantizeLinear(value, *self.list)
+
+    def out_of(self, value):
+        return self.m.DequantizeLinear(value, *self.list)
+
+    def both(self, value):
+        return self.out_of(self.into(value))
+
+
+def bytes_of(*dims, kind=np.int8):
+    info = np.iinfo(kind)
+    return RANDOM.integers(info.min, info.max + 1, dims).astype(kind)
+
+
+def filters(m, *dims, axis=0, kind=np.int8):
+    """Constant weights with a scale for each output channel."""
+    count = dims[axis]
+    scale = RANDOM.uniform(0.002, 0.01, count).astype(np.float32)
+    return m.DequantizeLinear(m.const(bytes_of(*dims, kind=kind)),
+                              m.const(scale), m.const(np.zeros(count, kind)),
+                              axis=axis)
+
+
+def quantized_convolutions():
+    """Channels first becomes last and stays so over the sum; groups stay first;
+    MaxPool moves bytes; the last activation needs floats."""
+    m = Model("quantized_convolutions", 13)
+    x, y, z = (Steps(m, s, zero) for s, zero in
+               ((0.02, 100), (0.03, 0), (0.05, 90)))
+    first = m.Conv(x.both(m.input("x", ["b", 3, 9, 8])), filters(m, 8, 3, 3, 3),
+                   m.weight(8), pads=[1, 1, 1, 1], strides=[2, 1])
+    first = y.both(m.Relu(first))
+    bias = m.DequantizeLinear(m.const(RANDOM.integers(-900, 900, 8)
+                                      .astype(np.int32)),
+                              m.const(np.full(8, 0.03 * 0.004, np.float32)),
+                              axis=0)
+    depth = m.DequantizeLinear(m.const(bytes_of(8, 1, 3, 3, kind=np.uint8)),
+                               m.number(0.004), m.const(np.uint8(120)))
+    second = m.Conv(first, depth, bias, group=8, pads=[1, 1, 1, 1])
+    second = z.both(second)
+    total = y.both(m.Relu(m.Add(first, second)))
+    pooled = y.both(m.MaxPool(total, kernel_shape=[2, 2], pads=[0, 0, 1, 1]))
+    grouped = z.both(m.Conv(pooled, filters(m, 4, 4, 2, 2), group=2))
+    m.save(m.Tanh(grouped), z.out_of(z.into(m.Flatten(grouped, axis=1))))
+
+
+def quantized_signed():
+    """int8 activations, Clip by attributes and a filter of one position."""
+    m = Model("quantized_signed", 10)
+    x = Steps(m, 0.02, -3, np.int8)
+    y = Steps(m, 6 / 255, -128, np.int8)
+    first = m.Conv(x.both(m.input("x", ["b", 8, 5, 4])), m.DequantizeLinear(
+        m.const(bytes_of(6, 8, 1, 1)), m.number(0.004), m.const(np.int8(0))))
+    first = y.both(m.Clip(first, min=0.0, max=6.0))
+    depth = m.DequantizeLinear(m.const(bytes_of(6, 1, 3, 3)), m.number(0.01),
+                               m.const(np.int8(0)))
+    m.save(x.both(m.Conv(first, depth, m.weight(6), group=6, dilations=[1, 2],
+                         pads=[1, 2, 1, 2])))
+
+
+def quantized_products():
+    m = Model("quantized_products", 13)
+    x, y = Steps(m, 0.02, 100), Steps(m, 0.04, 128)
+    rows = x.both(m.input("x", ["b", 5, 12]))
+    q = y.both(m.MatMul(rows, filters(m, 12, 7, axis=1)))
+    floats = m.Add(m.MatMul(rows, filters(m, 12, 7, axis=1)), m.weight(7))
+    flat = m.Reshape(rows, m.const([-1, 12]))
+    flat = x.both(flat)
+    gemm = m.Gemm(flat, filters(m, 6, 12, axis=0), m.weight(6), transB=1)
+    m.save(y.both(m.Mul(q, y.both(m.Relu(q)))), m.Relu(floats),
+           y.both(m.Relu(gemm)))
+
+
+def quantized_stays():
+    """Steps from an input; an activation that saturation does not do; a scale
+    along another axis; a result that somebody else reads, too."""
+    m = Model("quantized_stays", 13)
+    x, y = Steps(m, 0.02, 100), Steps(m, 0.05, 128)
+    image = x.both(m.input("x", ["b", 4, 9]))
+    conv = lambda: m.Conv(image, filters(m, 4, 4, 3))
+    given = m.Reshape(m.input("scale", [1]), m.const(np.zeros(0, np.int64)))
+    shared = conv()
+    turned = m.DequantizeLinear(
+        m.const(bytes_of(4, 4, 1)),
+        m.const(np.full(4, 0.01, np.float32)), m.const(np.zeros(4, np.int8)),
+        axis=1)
+    m.save(m.DequantizeLinear(m.QuantizeLinear(conv(), given,
+                                               m.const(np.uint8(9))), given,
+                              m.const(np.uint8(9))),
+           y.both(m.Relu(conv())), m.Tanh(shared), y.both(shared),
+           y.both(m.Conv(image, turned)))
+
+
+def channels_last_branches():
+    """QLinearConv as a file has it: two of one input, their product, and a sum
+    with something that has channels first."""
+    m = Model("channels_last_branches", 13)
+    x, y = Steps(m, 0.02, 100), Steps(m, 0.05, 128)
+    image = x.into(m.input("x", ["b", 4, 6, 5]))
+
+    def conv(value, bias):
+        return m.QLinearConv(
+            value, *x.list, m.const(bytes_of(4, 4, 3, 3)), m.number(0.004),
+            m.const(np.int8(0)), *y.list,
+            *([m.const(RANDOM.integers(-900, 900, 4).astype(np.int32))]
+              if bias else []), pads=[1, 1, 1, 1])
+
+    def both(op, a, b):
+        m.nodes.append(helper.make_node(op, [a, *y.list, b, *y.list, *y.list],
+                                        [f"v{len(m.nodes)}_0"],
+                                        domain="com.microsoft"))
+        return m.nodes[-1].output[0]
+
+    product = both("QLinearMul", conv(image, True), conv(image, False))
+    first = y.into(m.input("z", ["b", 4, 6, 5]))
+    m.save(y.out_of(product), y.out_of(both("QLinearAdd", product, first)))
+
+
 if __name__ == "__main__":
     for name, make in list(globals().items()):
-        if name.startswith(("bypass_", "fold_", "fuse_")):
+        if name.startswith(("bypass_", "channels_", "fold_", "fuse_",
+                            "quantized_")):
             make()
