@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "authority.h"
 
@@ -14,7 +15,8 @@ enum { URL_SIZE = 1024 };
 
 struct http_client {
     CURL *curl;
-    struct curl_slist *headers;
+    struct curl_slist *headers;    /* of a request that names none */
+    struct curl_slist *own;        /* of the request in hand */
     char base[AUTHORITY_SIZE + 8]; /* "http://host:port" */
     struct buf answer;
     size_t answer_max;
@@ -54,6 +56,7 @@ void http_client_close(struct http_client *client)
         return;
     curl_easy_cleanup(client->curl);
     curl_slist_free_all(client->headers);
+    curl_slist_free_all(client->own);
     buf_release(&client->answer);
     free(client);
 }
@@ -69,6 +72,17 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
     return buf_ok(answer) ? size * count : 0;
 }
 
+/* The request's own headers, or the common ones. */
+static struct curl_slist *headers_of(struct http_client *client,
+                                     const struct http_request *request)
+{
+    curl_slist_free_all(client->own);
+    client->own = NULL;
+    for (const char *const *line = request->headers; line && *line; line++)
+        client->own = curl_slist_append(client->own, *line);
+    return request->headers ? client->own : client->headers;
+}
+
 static void prepare(struct http_client *client,
                     const struct http_request *request, const char *url)
 {
@@ -77,13 +91,19 @@ static void prepare(struct http_client *client,
     curl_easy_reset(curl); /* keeps the connection */
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER,
+                           headers_of(client, request));
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
+    if (strcmp(request->verb, "HEAD") == 0)
+        (void)curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    if (request->body && request->body_size)
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                               (curl_off_t)request->body_size);
     if (request->body)
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
 }
@@ -115,6 +135,16 @@ bool http_client_send(struct http_client *client,
 const struct buf *http_client_body(const struct http_client *client)
 {
     return &client->answer;
+}
+
+const char *http_client_header(struct http_client *client, const char *name)
+{
+    struct curl_header *header;
+
+    if (curl_easy_header(client->curl, name, 0, CURLH_HEADER, -1, &header) !=
+        CURLHE_OK)
+        return NULL;
+    return header->value;
 }
 
 void http_client_escape(struct buf *out, const char *text)

@@ -29,7 +29,11 @@ void http_client_close(struct http_client *client);
 
 struct http_request {
     const char *verb, *path; /* the path escaped, with its query */
-    const char *body;        /* JSON; NULL = none */
+    const char *body;        /* NULL = none */
+    size_t body_size;        /* bytes; 0 = up to its NUL */
+    /* NULL-ended "Name: value" lines ("Name:" keeps one out); NULL = the body
+     * is JSON */
+    const char *const *headers;
     uint32_t timeout_ms;
 };
 
@@ -43,6 +47,9 @@ bool http_client_send(struct http_client *client,
                       struct error *err);
 
 const struct buf *http_client_body(const struct http_client *client);
+
+/* A header of the answer, or NULL; until the next request. */
+const char *http_client_header(struct http_client *client, const char *name);
 
 /* Appends `text` as one segment of a path or value of a query. */
 void http_client_escape(struct buf *out, const char *text);

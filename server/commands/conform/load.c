@@ -1,0 +1,168 @@
+/*
+ * Runtime API 1.2: many clients at once.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "conform.h"
+
+enum { CLIENTS = 8, ROUNDS = 8, PROBES = 200, LATE_MS = 100 };
+
+/* ---- parallel predictions ---- */
+
+struct client {
+    struct conform_case test; /* its own outcome */
+    json_t *requests;         /* shared, read only */
+    const json_t *answers;    /* what each got when it was alone */
+    size_t first;             /* example */
+    atomic_bool *stop;        /* of those that run until they are told */
+    pthread_t thread;
+    bool started;
+};
+
+static json_t *predict_once(struct conform_case *test, const json_t *request)
+{
+    struct conform_answer answer;
+    json_t *results = NULL;
+
+    if (conform_predict(test, json_object_get(request, "body"), &answer))
+        results = json_incref(json_object_get(answer.json, "results"));
+    conform_answer_free(&answer);
+    return results;
+}
+
+static void *predict_all(void *context)
+{
+    struct client *client = context;
+    size_t count = json_array_size(client->requests);
+
+    for (size_t i = 0; i < ROUNDS * count; i++) {
+        size_t at = (client->first + i) % count;
+        json_t *got =
+            predict_once(&client->test, json_array_get(client->requests, at));
+
+        (void)conform_expect(
+            &client->test, json_equal(got, json_array_get(client->answers, at)),
+            "example %zu gives other results beside others than alone", at);
+        json_decref(got);
+        if (client->test.outcome != CONFORM_PASSED)
+            break;
+    }
+    return NULL;
+}
+
+static void start(struct client *client, void *(*work)(void *))
+{
+    client->started = pthread_create(&client->thread, NULL, work, client) == 0;
+    (void)conform_expect(&client->test, client->started,
+                         "a thread does not start");
+}
+
+/* What went wrong for a client went wrong for the check. */
+static void finish(struct client *client, struct conform_case *test)
+{
+    if (client->started)
+        (void)pthread_join(client->thread, NULL);
+    (void)conform_expect(test, client->test.outcome == CONFORM_PASSED, "%s",
+                         client->test.detail);
+}
+
+static void run_clients(struct conform_case *test, json_t *requests,
+                        const json_t *answers)
+{
+    struct client clients[CLIENTS];
+
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){.test = *test,
+                                     .requests = requests,
+                                     .answers = answers,
+                                     .first = i};
+        start(&clients[i], predict_all);
+    }
+    for (size_t i = 0; i < CLIENTS; i++)
+        finish(&clients[i], test);
+}
+
+void conform_parallel(struct conform_case *test)
+{
+    json_t *requests = conform_requests(test);
+    json_t *answers = json_array();
+    json_t *request;
+    size_t index;
+
+    json_array_foreach(requests, index, request)
+    {
+        (void)json_array_append_new(answers, predict_once(test, request));
+    }
+    if (requests && test->outcome == CONFORM_PASSED)
+        run_clients(test, requests, answers);
+    json_decref(answers);
+    json_decref(requests);
+}
+
+/* ---- health under load ---- */
+
+static void *predict_until(void *context)
+{
+    struct client *client = context;
+    size_t count = json_array_size(client->requests);
+
+    for (size_t i = client->first; !atomic_load(client->stop); i++) {
+        struct conform_answer answer;
+
+        (void)conform_predict(
+            &client->test,
+            json_object_get(json_array_get(client->requests, i % count),
+                            "body"),
+            &answer);
+        conform_answer_free(&answer);
+        if (client->test.outcome != CONFORM_PASSED)
+            break;
+    }
+    return NULL;
+}
+
+/* Asks GET /health PROBES times; at most one in a hundred may be late. */
+static void probe(struct conform_case *test)
+{
+    int late = 0;
+    double worst = 0;
+
+    for (int i = 0; i < PROBES && late <= PROBES / 100; i++) {
+        struct conform_answer answer;
+        uint64_t asked = clock_now_ns();
+        double time_ms;
+
+        (void)conform_get(test, "/health", &answer);
+        conform_answer_free(&answer);
+        time_ms = (double)(clock_now_ns() - asked) / 1e6;
+        late += time_ms >= LATE_MS ? 1 : 0;
+        worst = time_ms > worst ? time_ms : worst;
+    }
+    (void)conform_expect(
+        test, late <= PROBES / 100,
+        "more than 1 in 100 answers are late, by up to %.1f ms", worst);
+}
+
+void conform_health_under_load(struct conform_case *test)
+{
+    json_t *requests = conform_requests(test);
+    struct client clients[CLIENTS];
+    atomic_bool stop = false;
+
+    if (!requests)
+        return;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){
+            .test = *test, .requests = requests, .first = i, .stop = &stop};
+        start(&clients[i], predict_until);
+    }
+    probe(test);
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < CLIENTS; i++)
+        finish(&clients[i], test);
+    json_decref(requests);
+}
