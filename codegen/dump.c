@@ -101,6 +101,7 @@ static void put_op(struct cg_json *json, const struct cg_op *op)
     cg_json_string(json, "stream", streams[op->stream]);
     cg_json_string(json, "safety", safeties[op->safety]);
     cg_json_bool(json, "own_failure", op->own_failure);
+    cg_json_bool(json, "refuses", op->refuses);
     cg_json_number(json, "deadline_ms", op->deadline_ms);
     cg_json_number(json, "max_body", (long long)op->max_body);
     cg_json_open(json, "errors", '[');

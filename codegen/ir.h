@@ -141,6 +141,7 @@ struct cg_op {
     enum op_stream stream;
     enum op_safety safety;
     bool own_failure;
+    bool refuses; /* a declined request is refused, not answered */
     uint32_t deadline_ms;
     size_t max_body;
     const struct cg_error **errors; /* without doubles, catalogue order */

@@ -24,12 +24,12 @@ static const char *const file_keys[] = {
 
 static const char *const default_keys[] = {"run",         "stream",   "safety",
                                            "deadline_ms", "max_body", "errors",
-                                           "failure",     NULL};
+                                           "failure",     "declines", NULL};
 
 static const char *const op_keys[] = {
-    "doc",      "rest",   "grpc",     "query",       "request",
-    "response", "media",  "run",      "stream",      "safety",
-    "failure",  "errors", "max_body", "deadline_ms", NULL};
+    "doc",    "rest",     "grpc",        "query",  "request", "response",
+    "media",  "run",      "stream",      "safety", "failure", "declines",
+    "errors", "max_body", "deadline_ms", NULL};
 
 static const char *const verbs[] = {"GET",   "POST",   "PUT",
                                     "PATCH", "DELETE", NULL};
@@ -53,6 +53,9 @@ static const struct word safeties[] = {{"read", OP_READ},
 
 static const struct word failures[] = {
     {"common", false}, {"own", true}, {NULL, 0}};
+
+static const struct word declines[] = {
+    {"answer", false}, {"refuse", true}, {NULL, 0}};
 
 /* The endpoint's own value, or the file's default; NULL = neither. */
 static const struct doc_node *setting(const struct reader *reader,
@@ -254,6 +257,7 @@ static void load_behaviour(struct reader *reader, struct cg_op *op,
     op->stream = (enum op_stream)choice(reader, node, "stream", streams);
     op->safety = (enum op_safety)choice(reader, node, "safety", safeties);
     op->own_failure = choice(reader, node, "failure", failures);
+    op->refuses = choice(reader, node, "declines", declines);
     op->deadline_ms = (uint32_t)amount(reader, node, "deadline_ms", UINT32_MAX);
     op->max_body = (size_t)amount(reader, node, "max_body", UINT32_MAX);
     if (op->stream != OP_UNARY && op->verb)

@@ -11,6 +11,9 @@
 #include "clock.h"
 #include "log.h"
 #include "runtime_server.h"
+#include "text_server.h"
+
+const struct op_table *const app_tables[] = {&runtime_ops, &text_ops, NULL};
 
 /* All findings, for whoever starts the program. */
 static void print_report(const struct doc_report *report)
@@ -96,8 +99,7 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
     app->worker_count = count_workers(config, &app->bundle->serving, workers);
     app->team = may_share_work(config, &app->bundle->serving) ? team : NULL;
     app->shutdown = shutdown_mode(config, app->bundle, err);
-    if (err->code != ERR_NONE ||
-        !metrics_init(&app->metrics, &runtime_ops, err))
+    if (err->code != ERR_NONE || !metrics_init(&app->metrics, app_tables, err))
         goto failed;
     return app;
 failed:

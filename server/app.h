@@ -30,6 +30,9 @@ enum app_state {
     APP_DRAINING
 };
 
+/* Every service that a bundle's port answers; NULL-ended. */
+extern const struct op_table *const app_tables[];
+
 struct srv_app {
     const struct srv_config *config;
     struct eng_team *team; /* NULL = each prediction has one thread */

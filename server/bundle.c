@@ -136,6 +136,15 @@ const struct bundle_output *bundle_find_output(const struct srv_bundle *bundle,
     return NULL;
 }
 
+const struct bundle_capability *
+bundle_find_capability(const struct srv_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < bundle->capability_count; i++)
+        if (strcmp(bundle->capabilities[i].name, name) == 0)
+            return &bundle->capabilities[i];
+    return NULL;
+}
+
 const struct bundle_range *bundle_find_range(const struct srv_bundle *bundle,
                                              const char *key)
 {

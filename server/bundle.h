@@ -107,6 +107,8 @@ const struct bundle_parameter *
 bundle_find_parameter(const struct srv_bundle *bundle, const char *name);
 const struct bundle_output *bundle_find_output(const struct srv_bundle *bundle,
                                                const char *name);
+const struct bundle_capability *
+bundle_find_capability(const struct srv_bundle *bundle, const char *name);
 const struct bundle_range *bundle_find_range(const struct srv_bundle *bundle,
                                              const char *key);
 

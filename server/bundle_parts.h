@@ -73,7 +73,9 @@ struct bundle_output {
     int64_t from_index;      /* its column */
     const char *from_input;  /* input that is repeated; "" = none */
     int64_t length;          /* elements of an array; 0 = any */
-    bool as_string;          /* a number is written as text */
+    const struct doc_node *dimensions; /* list of shorter lengths it may be cut
+                                          to; NULL = none */
+    bool as_string;                    /* a number is written as text */
 };
 
 enum { BUNDLE_RANK_MAX = 8 };

@@ -148,6 +148,7 @@ static void read_outputs(struct reader *reader, const struct doc_node *list,
             .from_index = doc_integer(doc_get(from, "index"), 0),
             .from_input = text(from, "input"),
             .length = doc_integer(doc_get(map, "length"), 0),
+            .dimensions = doc_get(map, "dimensions"),
             .as_string = strcmp(text(map, "encoding"), "string") == 0,
         };
     }

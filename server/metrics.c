@@ -15,12 +15,21 @@ static const uint64_t bucket_us[METRICS_BUCKETS - 1] = {
 
 static const char *const door_names[METRICS_DOORS] = {"rest", "grpc"};
 
-bool metrics_init(struct srv_metrics *metrics, const struct op_table *table,
-                  struct error *err)
+static size_t count_ops(const struct op_table *const *tables)
+{
+    size_t count = 0;
+
+    for (; *tables; tables++)
+        count += (*tables)->count;
+    return count;
+}
+
+bool metrics_init(struct srv_metrics *metrics,
+                  const struct op_table *const *tables, struct error *err)
 {
     *metrics = (struct srv_metrics){
-        .table = table,
-        .ops = calloc(table->count, sizeof *metrics->ops),
+        .tables = tables,
+        .ops = calloc(count_ops(tables) + 1, sizeof *metrics->ops),
         .started_ns = clock_now_ns(),
     };
     if (!metrics->ops)
@@ -38,14 +47,19 @@ void metrics_release(struct srv_metrics *metrics)
     (void)pthread_mutex_destroy(&metrics->mu);
 }
 
-static struct metrics_op *find(struct srv_metrics *metrics,
+static struct metrics_op *find(const struct srv_metrics *metrics,
                                const struct op_def *op)
 {
-    const struct op_table *table = metrics->table;
+    struct metrics_op *row = metrics->ops;
 
-    if (!op || op < table->ops || op >= table->ops + table->count)
-        return NULL;
-    return &metrics->ops[op - table->ops];
+    for (size_t i = 0; op && metrics->tables[i]; i++) {
+        const struct op_table *table = metrics->tables[i];
+
+        if (op >= table->ops && op < table->ops + table->count)
+            return row + (op - table->ops);
+        row += table->count;
+    }
+    return NULL;
 }
 
 /* A prediction reached a decision: it was answered, declined or failed. */
@@ -83,31 +97,45 @@ void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
     (void)pthread_mutex_unlock(&metrics->mu);
 }
 
-void metrics_summarise(struct srv_metrics *metrics, const struct op_def *op,
+/* Adds what ended with `code`. */
+static void add_code(struct metrics_summary *summary,
+                     const struct metrics_op *row, enum err_code code)
+{
+    int http = err_info(code)->http;
+    uint64_t count = 0;
+
+    if (!is_decided(http))
+        return;
+    for (int door = 0; door < METRICS_DOORS; door++)
+        count += atomic_load(&row->by_code[door][code]);
+    summary->decided += count;
+    if (http == 200 && code != ERR_NONE)
+        summary->declined += count;
+    if (http != 200)
+        summary->failed += count;
+}
+
+void metrics_summarise(const struct srv_metrics *metrics,
                        struct metrics_summary *summary)
 {
-    struct metrics_op *row = find(metrics, op);
+    const struct metrics_op *row = metrics->ops;
+    uint64_t decided_us = 0;
 
     *summary = (struct metrics_summary){0};
-    if (!row)
-        return;
-    for (int code = 0; code < ERR_CODE_COUNT; code++) {
-        int http = err_info((enum err_code)code)->http;
-        uint64_t count = 0;
+    for (size_t i = 0; metrics->tables[i]; i++) {
+        const struct op_table *table = metrics->tables[i];
 
-        for (int door = 0; door < METRICS_DOORS; door++)
-            count += atomic_load(&row->by_code[door][code]);
-        if (!is_decided(http))
-            continue;
-        summary->decided += count;
-        if (http == 200 && code != ERR_NONE)
-            summary->declined += count;
-        if (http != 200)
-            summary->failed += count;
+        for (size_t k = 0; k < table->count; k++, row++) {
+            if (table->ops[k].run != OP_QUEUE)
+                continue;
+            for (int code = 0; code < ERR_CODE_COUNT; code++)
+                add_code(summary, row, (enum err_code)code);
+            decided_us += atomic_load(&row->decided_us);
+        }
     }
     if (summary->decided)
-        summary->mean_ms = (double)atomic_load(&row->decided_us) / 1000.0 /
-                           (double)summary->decided;
+        summary->mean_ms =
+            (double)decided_us / 1000.0 / (double)summary->decided;
 }
 
 bool metrics_last_error(struct srv_metrics *metrics, struct buf *text)
@@ -161,12 +189,18 @@ static void write_codes(const char *id, const char *door,
 
 static void write_counts(const struct srv_metrics *metrics, struct buf *out)
 {
+    const struct metrics_op *row = metrics->ops;
+
     write_head(out, "specserve_requests_total", "counter",
                "Finished requests by endpoint, door and result code.");
-    for (size_t i = 0; i < metrics->table->count; i++)
-        for (int door = 0; door < METRICS_DOORS; door++)
-            write_codes(metrics->table->ops[i].id, door_names[door],
-                        metrics->ops[i].by_code[door], out);
+    for (size_t i = 0; metrics->tables[i]; i++) {
+        const struct op_table *table = metrics->tables[i];
+
+        for (size_t k = 0; k < table->count; k++, row++)
+            for (int door = 0; door < METRICS_DOORS; door++)
+                write_codes(table->ops[k].id, door_names[door],
+                            row->by_code[door], out);
+    }
 }
 
 static void write_histogram(const char *id, struct metrics_op *row,
@@ -229,10 +263,13 @@ static void write_gauges(const struct metrics_gauges *gauges, double uptime_s,
 void metrics_write_text(struct srv_metrics *metrics,
                         const struct metrics_gauges *gauges, struct buf *out)
 {
+    struct metrics_op *row = metrics->ops;
+
     write_counts(metrics, out);
     write_head(out, "specserve_request_duration_seconds", "histogram",
                "Time from the request's head to its answer.");
-    for (size_t i = 0; i < metrics->table->count; i++)
-        write_histogram(metrics->table->ops[i].id, &metrics->ops[i], out);
+    for (size_t i = 0; metrics->tables[i]; i++)
+        for (size_t k = 0; k < metrics->tables[i]->count; k++, row++)
+            write_histogram(metrics->tables[i]->ops[k].id, row, out);
     write_gauges(gauges, metrics_uptime_s(metrics), out);
 }

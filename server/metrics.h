@@ -29,14 +29,14 @@ struct metrics_op {
 };
 
 struct srv_metrics {
-    const struct op_table *table; /* whose endpoints are counted */
-    struct metrics_op *ops;       /* one per endpoint of the table */
+    const struct op_table *const *tables; /* whose endpoints are counted */
+    struct metrics_op *ops; /* one per endpoint, table after table */
     uint64_t started_ns;
     pthread_mutex_t mu;
     enum err_code last_error; /* under mu; ERR_NONE = none so far */
 };
 
-/* What /metrics says of one endpoint. */
+/* What /metrics says of the endpoints that run the model. */
 struct metrics_summary {
     uint64_t decided;  /* ended in 200, 500 or 504 */
     uint64_t declined; /* 200, but success false */
@@ -44,17 +44,19 @@ struct metrics_summary {
     double mean_ms;    /* over `decided`; 0 if none */
 };
 
-/* Counts the endpoints of `table`, which outlives the metrics. */
-bool metrics_init(struct srv_metrics *metrics, const struct op_table *table,
-                  struct error *err);
+/* Counts the endpoints of `tables`, a NULL-ended list that outlives the
+ * metrics. */
+bool metrics_init(struct srv_metrics *metrics,
+                  const struct op_table *const *tables, struct error *err);
 void metrics_release(struct srv_metrics *metrics);
 
-/* One call of `op` (one of the table; others are ignored) ended with `code`
+/* One call of `op` (one of the tables; others are ignored) ended with `code`
  * after `took_ns`, through door 0 (REST) or 1 (gRPC). */
 void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
                     int door, enum err_code code, uint64_t took_ns);
 
-void metrics_summarise(struct srv_metrics *metrics, const struct op_def *op,
+/* All endpoints whose calls go through the queue, taken together. */
+void metrics_summarise(const struct srv_metrics *metrics,
                        struct metrics_summary *summary);
 
 /* Code and catalogue sentence of the latest failure, never input; false: no

@@ -130,6 +130,11 @@ struct pipeline *pipeline_open(const struct srv_bundle *bundle,
     return NULL;
 }
 
+size_t pipeline_rows_max(const struct pipeline *pipeline)
+{
+    return pipeline->rows_max;
+}
+
 void pipeline_close(struct pipeline *pipeline)
 {
     if (!pipeline)

@@ -34,8 +34,15 @@ enum pipeline_kind {
     PIPELINE_FLOATS,
     PIPELINE_STRINGS,
     PIPELINE_VECTORS,
+    PIPELINE_IDS, /* token ids in place of texts; inputs only */
     PIPELINE_BYTES,
     PIPELINE_JSON
+};
+
+/* The token ids of one text. */
+struct pipeline_ids {
+    const int32_t *items;
+    size_t count;
 };
 
 /* A named value of a request or a result; owns nothing. */
@@ -59,6 +66,10 @@ struct pipeline_value {
             const float *items; /* [count, width] */
             size_t count, width;
         } vectors;
+        struct {
+            const struct pipeline_ids *rows;
+            size_t count;
+        } ids;
         struct {
             const uint8_t *data;
             size_t size;
@@ -85,6 +96,9 @@ struct pipeline *pipeline_open(const struct srv_bundle *bundle,
 /* Frees it; all its workers must be gone. NULL is fine. */
 void pipeline_close(struct pipeline *pipeline);
 
+/* Rows that one request may have; 1 = no batches. */
+size_t pipeline_rows_max(const struct pipeline *pipeline);
+
 /* A place to run requests: an engine run and scratch memory of its own.
  * NULL: ERR_OUT_OF_MEMORY. */
 struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
@@ -94,6 +108,7 @@ void pipeline_worker_free(struct pipeline_worker *worker);
 struct pipeline_request {
     const struct pipeline_value *values; /* the request's `data` */
     size_t count;
+    size_t first_row;    /* number of the first row, for messages */
     struct arena *arena; /* takes everything the answer needs */
     const struct eng_limits *limits;
 };
@@ -111,6 +126,7 @@ struct pipeline_output {
 /*
  * Runs one request: a text input may be one text or, where the bundle says
  * `batch: true`, an array of them; results are then arrays of the same length.
+ * Token ids do in place of texts where only the tokenizer reads the text.
  * `out` is left untouched on failure.
  *   ERR_VALIDATION_ERROR  a required input is missing, a value has the wrong
  *                         type, too many rows; with `strict`, an undeclared key

@@ -9,7 +9,6 @@
 #include "banner.h"
 #include "log.h"
 #include "protos.h"
-#include "runtime_server.h"
 
 enum { TIMEOUT_S = 30, QUEUE_LENGTH = 64, QUEUE_MAX = 65536 };
 
@@ -129,12 +128,11 @@ static int queue_length(const struct srv_config *config,
 static struct door_options door_options_of(struct service *service,
                                            const struct srv_config *config)
 {
-    static const struct op_table *const tables[] = {&runtime_ops, NULL};
     const struct srv_app *app = service->app;
 
     return (struct door_options){
         .host = config->host,
-        .tables = tables,
+        .tables = app_tables,
         .aliases = service->aliases,
         .protos = proto_files,
         .app = service->app,

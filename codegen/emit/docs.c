@@ -272,6 +272,9 @@ static void put_facts(const struct cg_op *op, struct buf *to)
         buf_printf(to, " Body: at most %zu bytes.", op->max_body);
     if (op->own_failure)
         buf_string(to, " Failures are answered in the response message.");
+    if (op->refuses)
+        buf_string(to, " What the model declines is refused with 400 and "
+                       "INVALID_ARGUMENT.");
     buf_char(to, '\n');
 }
 

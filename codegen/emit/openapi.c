@@ -220,6 +220,12 @@ static void put_content(struct cg_json *json, const char *media,
     cg_json_close(json, '}');
 }
 
+/* 200 in the catalogue is an answer, unless the endpoint refuses those. */
+static int status_of(const struct cg_op *op, const struct cg_error *error)
+{
+    return op->refuses && error->http == 200 ? 400 : error->http;
+}
+
 /* "CODE: meaning." for each error of this status; `later`: may be retried. */
 static void describe(const struct cg_op *op, int status, struct buf *text,
                      bool *later)
@@ -228,7 +234,7 @@ static void describe(const struct cg_op *op, int status, struct buf *text,
     for (size_t i = 0; i < op->error_count; i++) {
         const struct cg_error *error = op->errors[i];
 
-        if (error->http != status)
+        if (status_of(op, error) != status)
             continue;
         buf_printf(text, "%s%s: %s.", text->size ? "\n" : "", error->name,
                    error->doc);
@@ -274,10 +280,9 @@ static void put_responses(struct cg_json *json, const struct cg_op *op)
     put_content(json, op->reply ? "application/json" : op->media,
                 op->reply ? op->reply->name : NULL);
     cg_json_close(json, '}');
-    /* 200 in the catalogue is an answer, not a failure of the call. */
     for (int status = 201; status < 600; status++)
         for (size_t i = 0; i < op->error_count; i++)
-            if (op->errors[i]->http == status) {
+            if (status_of(op, op->errors[i]) == status) {
                 put_failure(json, op, status);
                 break;
             }

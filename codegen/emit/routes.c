@@ -84,6 +84,8 @@ static void put_op(const struct cg_api *api, const struct cg_op *op,
                op->has_body ? "true" : "false");
     put_behaviour(op, to);
     buf_printf(to, "        .handle = serve_%s,\n", op->name);
+    if (op->refuses)
+        buf_string(to, "        .refuses = true,\n");
     if (op->own_failure)
         buf_printf(to, "        .failure = refuse_%s,\n", op->name);
     buf_string(to, "    },\n");

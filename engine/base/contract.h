@@ -180,6 +180,8 @@ struct op_def {
     size_t max_body;      /* bytes; 0 = the server's default */
     op_handler *handle;
     op_failure *failure; /* NULL: the common error body */
+    bool refuses;        /* what the model declines ends with the statuses of
+                            ERR_VALIDATION_ERROR, not with those of success */
 };
 
 /* All endpoints of one service; a program serves a list of these. */

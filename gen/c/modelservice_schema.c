@@ -472,6 +472,23 @@ static const struct doc_schema modelservice_schema_spec_signature_outputs__item_
     .doc = "Elements of an array.",
 };
 
+static const struct doc_schema modelservice_schema_spec_signature_outputs__item_dimensions__item = {
+    .types = DOC_INT,
+    .has_min = true,
+    .min = 1,
+    .has_max = true,
+    .max = 16777216,
+    .doc = "A length.",
+};
+
+static const struct doc_schema modelservice_schema_spec_signature_outputs__item_dimensions = {
+    .types = DOC_LIST,
+    .min_size = 1,
+    .max_size = 64,
+    .items = &modelservice_schema_spec_signature_outputs__item_dimensions__item,
+    .doc = "Shorter lengths to which an embedding may be cut, because it was trained so (Matryoshka).",
+};
+
 static const char *const modelservice_schema_spec_signature_outputs__item_encoding__values[] = {
     "number",
     "string",
@@ -533,6 +550,7 @@ static const struct doc_property modelservice_schema_spec_signature_outputs__ite
     {"unit", &modelservice_schema_spec_signature_outputs__item_unit, false},
     {"property", &modelservice_schema_spec_signature_outputs__item_property, false},
     {"length", &modelservice_schema_spec_signature_outputs__item_length, false},
+    {"dimensions", &modelservice_schema_spec_signature_outputs__item_dimensions, false},
     {"encoding", &modelservice_schema_spec_signature_outputs__item_encoding, false},
     {"description", &modelservice_schema_spec_signature_outputs__item_description, false},
     {"from", &modelservice_schema_spec_signature_outputs__item_from, false},

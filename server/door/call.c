@@ -273,13 +273,24 @@ static void tell_cut(struct srv_call *call)
         (void)fail(&call->err, ERR_NOT_READY, "the server is stopping");
 }
 
+/* The row of the catalogue that gives the call its statuses. */
+static const struct err_info *statuses_of(const struct srv_call *call)
+{
+    const struct err_info *info = err_info(call->err.code);
+    bool declined = info->http == err_info(ERR_NONE)->http;
+
+    return declined && call->op && call->op->refuses
+               ? err_info(ERR_VALIDATION_ERROR)
+               : info;
+}
+
 static void answer_failure(struct srv_call *call)
 {
     const struct err_info *info;
 
     tell_cut(call);
     hide_internal(call);
-    info = err_info(call->err.code);
+    info = statuses_of(call);
     call->http_status = info->http;
     call->grpc_status = info->grpc;
     if (info->retry == RETRY_LATER && call->retry_after_s == 0)

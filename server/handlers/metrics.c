@@ -46,14 +46,6 @@ static bool answer_text(struct srv_call *call, struct srv_app *app, int waiting,
     return true;
 }
 
-static const struct op_def *predict_op(void)
-{
-    for (size_t i = 0; i < runtime_ops.count; i++)
-        if (runtime_ops.ops[i].reply == &runtime_predict_response_def)
-            return &runtime_ops.ops[i];
-    return &runtime_ops.ops[0];
-}
-
 static void add_last_error(struct srv_call *call, struct srv_app *app,
                            struct runtime_metrics_response *reply)
 {
@@ -78,7 +70,7 @@ bool handle_metrics(struct srv_call *call,
         door_load(door, &waiting, &running);
     if (call->door == DOOR_REST && wants_text(call))
         return answer_text(call, app, waiting, running, err);
-    metrics_summarise(&app->metrics, predict_op(), &summary);
+    metrics_summarise(&app->metrics, &summary);
     runtime_metrics_response_set_uptime_s(reply,
                                           metrics_uptime_s(&app->metrics));
     runtime_metrics_response_set_requests_served(reply,

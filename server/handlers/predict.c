@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
-
-enum { RETRY_AFTER_S = 1 };
+#include "work.h"
 
 static double took_ms(const struct srv_call *call)
 {
@@ -180,6 +179,7 @@ static bool from_pipeline(struct arena *arena,
         runtime_value_set_json(to, reply_text(from->json));
         return true;
     case PIPELINE_NONE:
+    case PIPELINE_IDS: /* of inputs only */
     default:
         return true;
     }
@@ -210,33 +210,18 @@ static bool add_results(struct arena *arena, const struct pipeline_output *out,
     return reply->warnings != NULL;
 }
 
-/* Borrows an idle worker for the run. */
 static bool run(struct srv_call *call,
                 const struct runtime_predict_request *request,
                 struct pipeline_output *out, struct error *err)
 {
-    struct srv_app *app = call->app;
-    struct eng_limits limits = {.deadline_ns = call->deadline_ns,
-                                .cancelled = &call->cancelled};
     struct pipeline_value *values =
         arena_zalloc(&call->arena, request->n_data + 1, sizeof *values);
-    struct pipeline_request wanted = {.values = values,
-                                      .count = request->n_data,
-                                      .arena = &call->arena,
-                                      .limits = &limits};
-    struct pipeline_worker *worker;
-    bool ok;
 
     if (!values)
         return reply_no_memory(err);
     for (size_t i = 0; i < request->n_data; i++)
         values[i] = to_pipeline(request->data[i]->key, request->data[i]->value);
-    worker = app_worker_get(app);
-    if (!worker)
-        return fail(err, ERR_OVERLOADED, "every worker is busy");
-    ok = pipeline_run(worker, &wanted, out, err);
-    app_worker_put(app, worker);
-    return ok;
+    return work_run(call, values, request->n_data, 0, out, err);
 }
 
 bool handle_predict(struct srv_call *call,
@@ -246,10 +231,8 @@ bool handle_predict(struct srv_call *call,
     const struct srv_app *app = call->app;
     struct pipeline_output out = {0};
 
-    if (!app_takes(app, call, err)) {
-        call->retry_after_s = RETRY_AFTER_S;
+    if (!work_taken(call, err))
         return false;
-    }
     if (!takes_type(app->bundle, request->input_type))
         return fail(err, ERR_UNSUPPORTED_INPUT_TYPE,
                     "input_type '%.64s' is not one of /capabilities",

@@ -55,16 +55,19 @@ const char *step_param(const struct step_build *build, const char *key,
 }
 
 const struct bundle_input *step_text_input(const struct step_build *build,
-                                           struct error *err)
+                                           const char *key, struct error *err)
 {
-    const char *name = step_param(build, "input", err);
+    const char *name = step_param(build, key, err);
     const struct bundle_input *input;
 
     if (!name)
         return NULL;
     input = bundle_find_input(build->pipeline->bundle, name);
-    if (input && input->type == BUNDLE_TEXT && input->required)
+    if (input && input->type == BUNDLE_TEXT && input->required) {
+        if (strcmp(build->step->type, "tokenize") != 0)
+            build->pipeline->reads_texts = true;
         return input;
+    }
     (void)step_fail(build, err, "the signature has no required text input '%s'",
                     name);
     return NULL;

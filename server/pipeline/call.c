@@ -26,13 +26,26 @@ const char *call_text(const struct pipeline_call *call,
                                            : value->string;
 }
 
+const struct pipeline_ids *call_ids(const struct pipeline_call *call,
+                                    const struct bundle_input *input,
+                                    size_t row)
+{
+    const struct bundle_signature *signature =
+        &call->pipeline->bundle->signature;
+    const struct pipeline_value *value =
+        call->inputs[input - signature->inputs].value;
+
+    return value->kind == PIPELINE_IDS ? &value->ids.rows[row] : NULL;
+}
+
 const char *call_name(const struct pipeline_call *call,
                       const struct bundle_input *input, size_t row)
 {
     const char *name = input->name;
 
     if (call->is_batch)
-        name = arena_printf(call->arena, "%s[%zu]", input->name, row);
+        name = arena_printf(call->arena, "%s[%zu]", input->name,
+                            call->request.first_row + row);
     return name ? name : input->name;
 }
 

@@ -75,6 +75,21 @@ static bool check_floats(const struct bundle_input *input,
     return true;
 }
 
+/* Only a tokenizer can take token ids in place of a text. */
+static bool check_ids(struct pipeline_call *call,
+                      const struct bundle_input *input,
+                      const struct pipeline_value *value, struct error *err)
+{
+    const struct pipeline *pipeline = call->pipeline;
+
+    if (!pipeline->counts_tokens || pipeline->reads_texts)
+        return fail(err, ERR_VALIDATION_ERROR,
+                    "this model takes texts, not token ids");
+    if (pipeline->rows_max == 1 && value->ids.count == 1)
+        return true;
+    return check_batch(call, input->name, value->ids.count, err);
+}
+
 static bool check_type(struct pipeline_call *call,
                        const struct bundle_input *input,
                        const struct pipeline_value *value, struct error *err)
@@ -83,6 +98,8 @@ static bool check_type(struct pipeline_call *call,
     case BUNDLE_TEXT:
         if (value->kind == PIPELINE_STRINGS)
             return check_batch(call, input->name, value->strings.count, err);
+        if (value->kind == PIPELINE_IDS)
+            return check_ids(call, input, value, err);
         return value->kind == PIPELINE_STRING ||
                wrong_type(err, input->name, "a text");
     case BUNDLE_FLOAT:
@@ -115,7 +132,7 @@ static bool check_rows(const struct pipeline_call *call,
                        const struct bundle_input *input,
                        const struct pipeline_value *value, struct error *err)
 {
-    if (input->type != BUNDLE_TEXT || !value)
+    if (input->type != BUNDLE_TEXT || !value || value->kind == PIPELINE_IDS)
         return true;
     if (call->is_batch && value->kind == PIPELINE_STRING)
         return fail(err, ERR_VALIDATION_ERROR,

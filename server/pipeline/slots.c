@@ -93,7 +93,7 @@ static bool bind_tensor(const struct pipeline *pipeline,
     return check_width(slot, slot->width, err);
 }
 
-static bool bind_input(const struct pipeline *pipeline,
+static bool bind_input(struct pipeline *pipeline,
                        const struct bundle_output *output,
                        struct pipeline_slot *slot, struct error *err)
 {
@@ -106,6 +106,7 @@ static bool bind_input(const struct pipeline *pipeline,
                           "only a required text can be repeated as a string, "
                           "not",
                           output->from_input);
+    pipeline->reads_texts = true;
     slot->kind = FROM_INPUT;
     slot->from = (size_t)(input - pipeline->bundle->signature.inputs);
     return true;

@@ -83,7 +83,7 @@ static bool open_check(struct step_build *build, void **state,
         return call_no_memory(err);
     if (!step_params_known(build, known, err))
         return false;
-    check->input = step_text_input(build, err);
+    check->input = step_text_input(build, "input", err);
     if (!check->input || !read_elements(build, check, err))
         return false;
     characters =

@@ -55,6 +55,7 @@ struct pipeline {
     struct pipeline_step *steps; /* preprocess, then postprocess */
     size_t step_count, pre_count;
     bool counts_tokens; /* a step counts the tokens of each row */
+    bool reads_texts;   /* something but the tokenizer needs texts as texts */
 };
 
 /* ---- while the pipeline is built ---- */
@@ -73,9 +74,10 @@ bool step_params_known(const struct step_build *build, const char *const *known,
 const char *step_param(const struct step_build *build, const char *key,
                        struct error *err);
 
-/* The declared text input that parameter `input` names, or NULL. */
+/* The declared text input that parameter `key` names, or NULL. Steps other than
+ * the tokenizer then see texts only: token ids are refused. */
 const struct bundle_input *step_text_input(const struct step_build *build,
-                                           struct error *err);
+                                           const char *key, struct error *err);
 
 /* Claims the int64 model input that parameter `key` names for the step; fails
  * if there is none or another step fills it. */
@@ -155,9 +157,14 @@ struct pipeline_call {
     uint64_t compute_ns;  /* in the engine */
 };
 
-/* Row `row` of a text input. */
+/* Row `row` of a text input, which is no row of token ids. */
 const char *call_text(const struct pipeline_call *call,
                       const struct bundle_input *input, size_t row);
+
+/* Row `row` of a text input that came as token ids; NULL = it is text. */
+const struct pipeline_ids *call_ids(const struct pipeline_call *call,
+                                    const struct bundle_input *input,
+                                    size_t row);
 
 /* How messages name it: "text", or "text[3]" in a batch; in the arena. */
 const char *call_name(const struct pipeline_call *call,

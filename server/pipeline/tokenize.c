@@ -75,7 +75,7 @@ static bool open_tokenize(struct step_build *build, void **state,
         return call_no_memory(err);
     if (!step_params_known(build, known, err))
         return false;
-    step->input = step_text_input(build, err);
+    step->input = step_text_input(build, "input", err);
     if (!step->input || !step_claim_feed(build, "ids", &step->ids, err))
         return false;
     step->has_mask = doc_get(build->step->parameters, "mask") != NULL;
@@ -99,21 +99,57 @@ static bool open_tokenize(struct step_build *build, void **state,
     return true;
 }
 
-static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
-                       size_t row, struct tokens *out, struct error *err)
+/* Token ids of the request, taken as they are. */
+static bool copy_ids(const struct tokenize *step, struct pipeline_call *call,
+                     const struct pipeline_ids *from,
+                     struct tok_encoding *encoding, struct error *err)
+{
+    size_t vocabulary = tok_vocab_size(step->tok);
+
+    for (size_t i = 0; i < from->count; i++) {
+        if (from->items[i] < 0 || (size_t)from->items[i] >= vocabulary)
+            return fail(err, ERR_VALIDATION_ERROR,
+                        "%d is no token id: the vocabulary has %zu",
+                        from->items[i], vocabulary);
+    }
+    encoding->whole = from->count;
+    encoding->count = step->input->truncate && from->count > step->tokens_max
+                          ? step->tokens_max
+                          : from->count;
+    encoding->ids =
+        arena_zalloc(call->arena, encoding->count, sizeof(*encoding->ids));
+    if (!encoding->ids)
+        return call_no_memory(err);
+    for (size_t i = 0; i < encoding->count; i++)
+        encoding->ids[i] = from->items[i];
+    return true;
+}
+
+static bool encode_text(const struct tokenize *step, struct pipeline_call *call,
+                        size_t row, struct tok_encoding *encoding,
+                        struct error *err)
 {
     const char *text = call_text(call, step->input, row);
     size_t size = strlen(text);
     unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0);
-    struct tok_encoding encoding = {.scratch = call->scratch,
-                                    .capacity = tok_count_max(step->tok, size)};
 
-    encoding.ids =
-        arena_alloc(call->arena, encoding.capacity * sizeof(*encoding.ids));
-    if (!encoding.ids)
+    encoding->capacity = tok_count_max(step->tok, size);
+    encoding->ids =
+        arena_alloc(call->arena, encoding->capacity * sizeof(*encoding->ids));
+    if (!encoding->ids)
         return call_no_memory(err);
     arena_reset(call->scratch);
-    if (!tok_encode(step->tok, text, size, flags, &encoding, err))
+    return tok_encode(step->tok, text, size, flags, encoding, err);
+}
+
+static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
+                       size_t row, struct tokens *out, struct error *err)
+{
+    const struct pipeline_ids *ids = call_ids(call, step->input, row);
+    struct tok_encoding encoding = {.scratch = call->scratch};
+
+    if (ids ? !copy_ids(step, call, ids, &encoding, err)
+            : !encode_text(step, call, row, &encoding, err))
         return false;
     if (encoding.count > step->tokens_max)
         return fail(err, ERR_INPUT_TOO_LONG,

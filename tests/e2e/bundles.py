@@ -133,19 +133,25 @@ def steered(folder, timeout_s=1, example="[4]"):
     return bundle
 
 
-def edited(folder, **edits):
-    """A copy of the shipped bundle in `folder`. Each edit is the kind of a
-    document (modelspec, modelservice) and pairs of old and new text."""
-    bundle = pathlib.Path(folder) / "solubility"
+def copied(folder, source, name, **edits):
+    """A copy of the bundle `source`, called `name`, in `folder`. Each edit is
+    the kind of a document (modelspec, modelservice) and pairs of old and new
+    text."""
+    bundle = pathlib.Path(folder) / name
     bundle.mkdir()
-    for file in harness.BUNDLE.iterdir():
+    for file in source.iterdir():
         if file.is_file():
             (bundle / file.name).write_bytes(file.read_bytes())
     for kind, pairs in edits.items():
-        file = bundle / f"solubility.{kind}.yaml"
+        file = bundle / f"{source.name}.{kind}.yaml"
         text = file.read_text()
         for old, new in pairs:
             assert old in text, f"'{old}' is not in {file.name}"
             text = text.replace(old, new, 1)
         file.write_text(text)
     return bundle
+
+
+def edited(folder, **edits):
+    """A copy of the shipped bundle in `folder`, with edits as above."""
+    return copied(folder, harness.BUNDLE, "solubility", **edits)

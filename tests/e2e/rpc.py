@@ -86,7 +86,7 @@ def one_to_json(field, value):
 
 
 def to_json(message):
-    if message.DESCRIPTOR.name == "Value":
+    if is_union(message):
         return value_to_json(message)
     result = {}
     for field in message.DESCRIPTOR.fields:
@@ -105,31 +105,54 @@ def to_json(message):
     return result
 
 
-def value_from_json(message, value):
-    fields = message.DESCRIPTOR.fields_by_name
+def is_union(message):
+    """One value of several types, without a tag in JSON."""
+    oneofs = message.DESCRIPTOR.oneofs
+    return len(oneofs) == 1 and oneofs[0].name == "kind"
+
+
+def union_from_json(message, value):
+    def put(name, items):
+        inner = getattr(message, name)
+        field = inner.DESCRIPTOR.fields[0]
+        inner.SetInParent()
+        for item in items:
+            if field.message_type:
+                from_json(getattr(inner, field.name).add(), item)
+            else:
+                getattr(inner, field.name).append(item)
+
+    def has(*names):
+        return next((n for n in names if n in message.DESCRIPTOR.fields_by_name),
+                    None)
+
+    def every(*types):
+        return isinstance(value, list) and value and all(
+            isinstance(v, types) and not isinstance(v, bool) for v in value)
+
     if isinstance(value, bool):
         message.flag = value
     elif isinstance(value, (int, float)):
         message.number = value
     elif isinstance(value, str):
         message.text = value
-    elif isinstance(value, list) and value and all(
-            isinstance(v, (int, float)) and not isinstance(v, bool)
-            for v in value):
-        getattr(message.floats,
-                fields["floats"].message_type.fields[0].name).extend(value)
-    elif isinstance(value, list) and value and all(
-            isinstance(v, str) for v in value):
-        getattr(message.strings,
-                fields["strings"].message_type.fields[0].name).extend(value)
+    elif every(int, float) and has("floats", "ids"):
+        put(has("floats", "ids"), value)
+    elif every(str) and has("strings", "texts"):
+        put(has("strings", "texts"), value)
+    elif every(list) and has("rows"):
+        put("rows", value)
+    elif isinstance(value, dict) and has("object"):
+        from_json(message.object, value)
+    elif value == [] and has("texts"):
+        put("texts", value)
     else:
-        name = "json" if "json" in fields else "json_json"
-        setattr(message, name, json.dumps(value))
+        setattr(message, has("json", "json_json"), json.dumps(value))
 
 
 def from_json(message, value):
-    if message.DESCRIPTOR.name == "Value":
-        value_from_json(message, value)
+    if is_union(message):
+        union_from_json(message, value)
         return
     message.SetInParent()
     for key, item in value.items():

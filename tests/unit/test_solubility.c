@@ -168,10 +168,13 @@ static void run_together(struct pipeline_worker *worker, char *const *texts,
         values[i] = (struct pipeline_value){
             .name = "text", .kind = PIPELINE_STRING, .string = texts[i]};
         arena_init(&arenas[i], 0);
-        calls[i] = pipeline_prepare(
-            worker,
-            &(struct pipeline_request){&values[i], 1, &arenas[i], &limits},
-            &err);
+        calls[i] =
+            pipeline_prepare(worker,
+                             &(struct pipeline_request){.values = &values[i],
+                                                        .count = 1,
+                                                        .arena = &arenas[i],
+                                                        .limits = &limits},
+                             &err);
         assert_non_null(calls[i]);
     }
     pipeline_execute(worker, calls, count);
