@@ -22,6 +22,9 @@ enum bundle_kind { BUNDLE_MODELSPEC, BUNDLE_MODELSERVICE, BUNDLE_BEHAVIORSPEC };
 
 enum { BUNDLE_KIND_COUNT = 3 };
 
+/* How a text begins that a person has to write; checking warns of it. */
+#define BUNDLE_GAP "FILL IN: "
+
 struct bundle_document {
     const char *file;            /* "models/x/x.modelspec.yaml"; NULL = none */
     const char *name;            /* the same without the folder */

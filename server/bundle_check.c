@@ -26,14 +26,15 @@ static const struct doc_node *nearest_node(const struct doc_node *root,
 }
 
 static void add(const struct bundle_check *check, enum doc_severity severity,
-                enum bundle_kind kind, const char *pointer, const char *message)
+                const char *rule, enum bundle_kind kind, const char *pointer,
+                const char *message)
 {
     const struct bundle_document *document = &check->bundle->documents[kind];
     const struct doc_node *node = nearest_node(document->root, pointer);
 
     doc_report_add(check->report,
                    &(struct doc_issue){.severity = severity,
-                                       .rule = "MS190",
+                                       .rule = rule,
                                        .file = document->file,
                                        .line = node ? node->line : 0,
                                        .col = node ? node->col : 0,
@@ -50,7 +51,7 @@ void bundle_fault(const struct bundle_check *check, enum bundle_kind kind,
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    add(check, DOC_FAULT, kind, pointer, message);
+    add(check, DOC_FAULT, "MS190", kind, pointer, message);
 }
 
 void bundle_warn(const struct bundle_check *check, enum bundle_kind kind,
@@ -62,7 +63,7 @@ void bundle_warn(const struct bundle_check *check, enum bundle_kind kind,
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    add(check, DOC_WARNING, kind, pointer, message);
+    add(check, DOC_WARNING, "MS190", kind, pointer, message);
 }
 
 const char *bundle_where(const struct bundle_check *check, const char *format,
@@ -406,14 +407,45 @@ static void check_serving(const struct bundle_check *check)
         bundle_warn(check, BUNDLE_MODELSPEC,
                     "/spec/operations/observability/metrics/port",
                     "the serving port already answers /metrics");
-    if (strcmp(bundle->framework, "onnx") != 0)
+    if (strcmp(bundle->framework, "onnx") != 0 &&
+        strcmp(bundle->framework, "transformers") != 0)
         bundle_fault(check, BUNDLE_MODELSPEC, "/spec/identity/model/framework",
-                     "framework '%s' cannot be served, only onnx",
+                     "framework '%s' cannot be served, only onnx and "
+                     "transformers",
                      bundle->framework);
+}
+
+/* ---- gaps ---- */
+
+static void check_gaps(const struct bundle_check *check, enum bundle_kind kind,
+                       const struct doc_node *node, const char *pointer)
+{
+    struct arena *arena = &check->bundle->arena;
+    size_t size = strlen(BUNDLE_GAP);
+
+    if (node->type == DOC_STRING && strncmp(node->text, BUNDLE_GAP, size) == 0)
+        add(check, DOC_WARNING, "GAP", kind, pointer, node->text);
+    for (size_t i = 0; node->type == DOC_MAP && i < node->size; i++)
+        check_gaps(check, kind, node->entries[i].value,
+                   doc_pointer_key(arena, pointer, node->entries[i].key));
+    for (size_t i = 0; node->type == DOC_LIST && i < node->size; i++)
+        check_gaps(check, kind, node->items[i],
+                   doc_pointer_index(arena, pointer, i));
+}
+
+static void check_documents(const struct bundle_check *check)
+{
+    for (size_t i = 0; i < BUNDLE_KIND_COUNT; i++) {
+        const struct doc_node *root = check->bundle->documents[i].root;
+
+        if (root)
+            check_gaps(check, (enum bundle_kind)i, root, "");
+    }
 }
 
 void bundle_check_service(struct bundle_check *check)
 {
+    check_documents(check);
     check_capabilities(check);
     for (size_t i = 0; i < check->bundle->ranges.count; i++)
         check_range(check, &check->bundle->ranges.items[i]);

@@ -87,6 +87,22 @@ static bool counts_tokens(const struct bundle_signature *signature)
     return false;
 }
 
+/* The weights: a file; for transformers a folder, which has a config.json. */
+static void check_weights(const struct bundle_check *check, const char *pointer,
+                          const char *model)
+{
+    const char *name = model;
+
+    if (!model[0]) {
+        bundle_fault(check, BUNDLE_MODELSPEC, pointer,
+                     "artifacts.modelUri must name the weights");
+        return;
+    }
+    if (strcmp(check->bundle->framework, "transformers") == 0)
+        name = bundle_where(check, "%s/config.json", model);
+    check_file(check, BUNDLE_MODELSPEC, pointer, name);
+}
+
 static void check_artifacts(const struct bundle_check *check)
 {
     static const char model_at[] = "/spec/identity/model/artifacts/modelUri";
@@ -96,11 +112,7 @@ static void check_artifacts(const struct bundle_check *check)
     const char *tokenizer = artifact(check, tokenizer_at);
     bool tokens = counts_tokens(&check->bundle->signature);
 
-    if (model[0])
-        check_file(check, BUNDLE_MODELSPEC, model_at, model);
-    else
-        bundle_fault(check, BUNDLE_MODELSPEC, model_at,
-                     "artifacts.modelUri must name the weights");
+    check_weights(check, model_at, model);
     if (tokenizer[0])
         check_file(check, BUNDLE_MODELSPEC, tokenizer_at, tokenizer);
     if (tokenizer[0] && !tokens)

@@ -73,7 +73,7 @@ const struct bundle_input *step_text_input(const struct step_build *build,
     return NULL;
 }
 
-bool step_claim_feed(const struct step_build *build, const char *key,
+bool step_claim_port(const struct step_build *build, const char *key,
                      size_t *index, struct error *err)
 {
     struct eng_model *model = build->pipeline->model;
@@ -82,20 +82,27 @@ bool step_claim_feed(const struct step_build *build, const char *key,
     if (!name)
         return false;
     for (size_t i = 0; i < eng_model_input_count(model); i++) {
-        const struct eng_port *port = eng_model_input(model, i);
-
-        if (strcmp(port->name, name) != 0)
+        if (strcmp(eng_model_input(model, i)->name, name) != 0)
             continue;
         if (build->feed_taken[i])
             return step_fail(build, err,
                              "another step fills the model's input '%s'", name);
-        if (port->dtype != ENG_I64)
-            return step_fail(build, err,
-                             "the model's input '%s' is %s, expected int64",
-                             name, eng_dtype_name(port->dtype));
         build->feed_taken[i] = true;
         *index = i;
         return true;
     }
     return step_fail(build, err, "the model has no input '%s'", name);
+}
+
+bool step_claim_feed(const struct step_build *build, const char *key,
+                     size_t *index, struct error *err)
+{
+    const struct eng_port *port;
+
+    if (!step_claim_port(build, key, index, err))
+        return false;
+    port = eng_model_input(build->pipeline->model, *index);
+    return port->dtype == ENG_I64 ||
+           step_fail(build, err, "the model's input '%s' is %s, expected int64",
+                     port->name, eng_dtype_name(port->dtype));
 }

@@ -28,11 +28,13 @@ static bool collect_column(struct pipeline_call *call, size_t index,
                            const struct eng_tensor *tensor, struct error *err)
 {
     const struct pipeline_slot *slot = &call->pipeline->slots[index];
-    const float *data = tensor->data;
+    const float *data = call_numbers(call, tensor, err);
     int64_t count = eng_tensor_count(tensor);
     size_t columns = (size_t)count / call->rows;
     float *items;
 
+    if (!data)
+        return false;
     if (count < 0 || (size_t)count != columns * call->rows ||
         (size_t)slot->index >= columns)
         return fail(err, ERR_OUTPUT_INVALID,
@@ -46,27 +48,51 @@ static bool collect_column(struct pipeline_call *call, size_t index,
     return all_finite(slot, items, call->rows, err);
 }
 
-/* The whole tensor, copied: the next run of this worker overwrites it. Of
- * several rows, the first dimension counts them. */
+/* Of several rows, the first dimension counts them. */
+static bool has_rows(const struct pipeline_call *call,
+                     const struct eng_tensor *tensor)
+{
+    return eng_tensor_count(tensor) >= 0 &&
+           (call->rows == 1 ||
+            (tensor->rank > 0 && tensor->dims[0] == (int64_t)call->rows));
+}
+
+/* Strings of a tensor: all of a row, or the only one. */
+static bool collect_strings(struct pipeline_call *call, size_t index,
+                            const struct eng_tensor *tensor, struct error *err)
+{
+    const struct pipeline_slot *slot = &call->pipeline->slots[index];
+    struct call_result *result = &call->results[index];
+    size_t width = (size_t)eng_tensor_count(tensor) / call->rows;
+
+    if (!has_rows(call, tensor) || (slot->type == BUNDLE_STRING && width != 1))
+        return fail(err, ERR_OUTPUT_INVALID,
+                    "output '%s': the model gave no text for each of %zu rows",
+                    slot->name, call->rows);
+    result->width = width;
+    result->texts = call_strings(call, tensor, err);
+    return result->texts != NULL;
+}
+
+/* The whole tensor, copied: the next run of this worker overwrites it. */
 static bool collect_rows(struct pipeline_call *call, size_t index,
                          const struct eng_tensor *tensor, struct error *err)
 {
     const struct pipeline_slot *slot = &call->pipeline->slots[index];
-    size_t size = eng_tensor_size(tensor);
-    size_t count = size / sizeof(float);
+    size_t count = (size_t)eng_tensor_count(tensor);
+    const float *data;
     float *items;
 
-    if (size == SIZE_MAX ||
-        (call->rows > 1 &&
-         (tensor->rank < 1 || tensor->dims[0] != (int64_t)call->rows)))
+    if (!has_rows(call, tensor))
         return fail(err, ERR_OUTPUT_INVALID,
                     "output '%s': the model gave no array for each of %zu rows",
                     slot->name, call->rows);
     items = call_floats(call, index, count / call->rows, err);
-    if (!items)
+    data = items ? call_numbers(call, tensor, err) : NULL;
+    if (!data && (!items || count > 0))
         return false;
-    if (size > 0)
-        memcpy(items, tensor->data, size);
+    if (count > 0)
+        memcpy(items, data, count * sizeof(*items));
     return all_finite(slot, items, count, err);
 }
 
@@ -97,6 +123,8 @@ static bool collect_one(struct pipeline_call *call, size_t index,
         return collect_texts(call, slot->from, &call->results[index], err);
     if (slot->kind != FROM_TENSOR)
         return true;
+    if (slot->type == BUNDLE_STRING || slot->type == BUNDLE_STRINGS)
+        return collect_strings(call, index, &call->outputs[slot->from], err);
     if (slot->type == BUNDLE_FLOATS)
         return collect_rows(call, index, &call->outputs[slot->from], err);
     return collect_column(call, index, &call->outputs[slot->from], err);

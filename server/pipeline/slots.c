@@ -26,14 +26,14 @@ static size_t find_port(const struct eng_model *model, const char *name)
 }
 
 /* Elements of a row of [rows, n] or [n]; a tensor of higher rank has as many as
- * its dimensions behind the first say. */
+ * its dimensions behind the first say. A fixed first dimension counts no rows. */
 static int64_t row_width(const struct eng_port *port)
 {
     int64_t width = 1;
 
     if (port->rank < 0)
         return WIDTH_UNKNOWN;
-    for (int d = port->rank > 1 ? 1 : 0; d < port->rank; d++) {
+    for (int d = port->rank > 1 && port->dims[0] < 0; d < port->rank; d++) {
         int64_t dim = port->dims[d];
 
         if (dim < 0 || (dim > 0 && width > INT32_MAX / dim))
@@ -63,6 +63,15 @@ static bool check_width(const struct pipeline_slot *slot, int64_t width,
                 (long long)slot->length, (long long)width);
 }
 
+/* Numbers of any type become floats, strings texts. */
+static bool holds(enum bundle_type type, enum eng_dtype dtype)
+{
+    bool texts = type == BUNDLE_STRING || type == BUNDLE_STRINGS;
+    bool numbers = type == BUNDLE_FLOAT || type == BUNDLE_FLOATS;
+
+    return dtype == ENG_STRING ? texts : numbers;
+}
+
 static bool bind_tensor(const struct pipeline *pipeline,
                         const struct bundle_output *output,
                         struct pipeline_slot *slot, struct error *err)
@@ -74,12 +83,9 @@ static bool bind_tensor(const struct pipeline *pipeline,
         return bad_output(err, slot, "the model has no tensor",
                           output->from_tensor);
     port = eng_model_output(pipeline->model, i);
-    if (port->dtype != ENG_F32)
-        return bad_output(err, slot, "expected float32, the tensor is",
+    if (!holds(slot->type, port->dtype))
+        return bad_output(err, slot, "its type cannot hold the tensor's",
                           eng_dtype_name(port->dtype));
-    if (slot->type != BUNDLE_FLOAT && slot->type != BUNDLE_FLOATS)
-        return bad_output(err, slot, "a tensor cannot give the type",
-                          bundle_type_name(output->type));
     if (slot->type == BUNDLE_FLOAT && port->rank > 0 &&
         port->dims[port->rank - 1] >= 0 &&
         output->from_index >= port->dims[port->rank - 1])
@@ -87,7 +93,7 @@ static bool bind_tensor(const struct pipeline *pipeline,
                           port->name);
     slot->kind = FROM_TENSOR;
     slot->from = i;
-    if (slot->type == BUNDLE_FLOAT)
+    if (slot->type == BUNDLE_FLOAT || slot->type == BUNDLE_STRING)
         return true;
     slot->width = row_width(port);
     return check_width(slot, slot->width, err);

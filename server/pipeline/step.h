@@ -79,8 +79,12 @@ const char *step_param(const struct step_build *build, const char *key,
 const struct bundle_input *step_text_input(const struct step_build *build,
                                            const char *key, struct error *err);
 
-/* Claims the int64 model input that parameter `key` names for the step; fails
- * if there is none or another step fills it. */
+/* Claims the model input that parameter `key` names for the step; fails if there
+ * is none or another step fills it. */
+bool step_claim_port(const struct step_build *build, const char *key,
+                     size_t *index, struct error *err);
+
+/* The same for an input of int64. */
 bool step_claim_feed(const struct step_build *build, const char *key,
                      size_t *index, struct error *err);
 
@@ -188,6 +192,14 @@ void call_mark(struct pipeline_call *call, size_t row, enum pipeline_band band,
  * of the slot has another width. */
 float *call_floats(struct pipeline_call *call, size_t slot, size_t width,
                    struct error *err);
+
+/* The elements of a tensor of numbers as floats; of a tensor of strings as
+ * texts. In the arena, or where the tensor has them. NULL: ERR_OUT_OF_MEMORY, or
+ * an empty tensor without elements. */
+const float *call_numbers(struct pipeline_call *call,
+                          const struct eng_tensor *tensor, struct error *err);
+char **call_strings(struct pipeline_call *call, const struct eng_tensor *tensor,
+                    struct error *err);
 
 /* Adds a warning; the last one kept says that more were left out. */
 void call_warn(struct pipeline_call *call, const char *format, ...)

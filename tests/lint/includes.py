@@ -22,7 +22,7 @@ FOLDERS = {
     "gen/c": {"gen/c", "engine/base"},
     "codegen": {"codegen", "engine/base", "gen/c"},
     "server/door": {"server/door", "engine/base", "gen/c"},
-    "server": {"server", "server/door", "engine", "engine/base", "engine/text",
+    "server": {"server", "server/door", "server/init", "engine", "engine/base", "engine/text",
                "clients/c", "gen/c"},
     "registry": {"registry", "engine/base", "gen/c"},
     "clients/c": {"clients/c", "engine/base", "gen/c"},

@@ -48,10 +48,16 @@ int64_t eng_tensor_count(const struct eng_tensor *tensor)
     return count;
 }
 
+size_t eng_dtype_size(enum eng_dtype dtype)
+{
+    if (dtype == ENG_STRING)
+        return sizeof(struct eng_string);
+    return dtype == ENG_I64 ? sizeof(int64_t) : sizeof(float);
+}
+
 size_t eng_tensor_size(const struct eng_tensor *tensor)
 {
-    return (size_t)eng_tensor_count(tensor) *
-           (tensor->dtype == ENG_I64 ? sizeof(int64_t) : sizeof(float));
+    return (size_t)eng_tensor_count(tensor) * eng_dtype_size(tensor->dtype);
 }
 
 struct eng_run *eng_run_new(struct eng_model *model, struct error *err)

@@ -146,14 +146,15 @@ static void append(struct bytes *out, const char *bytes, size_t size)
 static struct bytes replaced(struct bytes in, const char *from, const char *to)
 {
     const char *at = memmem(in.data, in.size, from, strlen(from));
-    struct bytes out = {calloc(1, in.size + strlen(to) + 1), 0};
+    struct bytes out = {NULL, 0};
     const char *behind;
 
-    assert_non_null(out.data);
     if (!at) {
         fail_msg("'%s' is not there\n", from);
         return in;
     }
+    out.data = calloc(1, in.size + strlen(to) + 1);
+    assert_non_null(out.data);
     behind = at + strlen(from);
     append(&out, in.data, (size_t)(at - in.data));
     append(&out, to, strlen(to));
