@@ -219,6 +219,37 @@ char *cg_c_member(struct cg_ir *ir, const char *name)
     return lower;
 }
 
+/* Keywords of Python that are lower case, and what our own classes define. */
+static const char *const python_words[] = {
+    "and",      "as",    "assert", "async",     "await",  "break",   "class",
+    "continue", "def",   "del",    "elif",      "else",   "except",  "extra",
+    "finally",  "for",   "from",   "from_json", "global", "if",      "import",
+    "in",       "is",    "lambda", "nonlocal",  "not",    "options", "or",
+    "pass",     "raise", "raw",    "return",    "self",   "to_json", "try",
+    "while",    "with",  "yield",
+};
+
+char *cg_py_member(struct cg_ir *ir, const char *name)
+{
+    if (is_in(python_words, sizeof python_words / sizeof *python_words, name))
+        return cg_text(ir, "%s_", name);
+    return cg_word(ir, name);
+}
+
+char *cg_error_class(struct cg_ir *ir, const char *code)
+{
+    static const char tail[] = "_error";
+    char *lower = cg_text(ir, "%s", code);
+    size_t length = strlen(lower);
+
+    for (char *c = lower; *c; c++)
+        *c = to_lower(*c);
+    if (length >= sizeof tail &&
+        strcmp(lower + length - (sizeof tail - 1), tail) == 0)
+        lower[length - (sizeof tail - 1)] = '\0';
+    return cg_text(ir, "%sError", cg_pascal(ir, lower));
+}
+
 /* "v1", "v2beta1": a version, as the last part of a package. */
 static bool is_version(const char *part)
 {

@@ -37,6 +37,14 @@ char *cg_c_upper(struct cg_ir *ir, const char *full);
 /* Name of the struct member: lower case, keywords get a trailing "_". */
 char *cg_c_member(struct cg_ir *ir, const char *name);
 
+/* Name of a Python attribute or argument: keywords, and what every message or
+ * method has already, get a trailing "_". */
+char *cg_py_member(struct cg_ir *ir, const char *name);
+
+/* The class of an error in client libraries: "NOT_FOUND" -> "NotFoundError",
+ * "VALIDATION_ERROR" -> "ValidationError". */
+char *cg_error_class(struct cg_ir *ir, const char *code);
+
 /* Name of a .proto file by its package: "a.b.v1" -> "a/b/v1/b.proto"; without
  * a version at the end, `file` itself. */
 char *cg_proto_path(struct cg_ir *ir, const char *package, const char *file);

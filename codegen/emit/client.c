@@ -11,6 +11,20 @@ bool cg_client_op(const struct cg_op *op)
     return op->stream != OP_EACH;
 }
 
+/* A foreign format whose messages are names only cannot be typed. */
+static bool has_fields(const struct cg_api *api)
+{
+    for (size_t i = 0; i < api->decl_count; i++)
+        if (api->decls[i]->field_count)
+            return true;
+    return !api->foreign;
+}
+
+bool cg_client_typed(const struct cg_api *api)
+{
+    return cg_client_api(api) && has_fields(api);
+}
+
 bool cg_client_api(const struct cg_api *api)
 {
     for (size_t i = 0; i < api->op_count; i++)
@@ -88,6 +102,8 @@ static const char *limits(const struct cg_field *field, struct cg_ir *ir)
     if (limits->max_size)
         return cg_text(ir, "%u to %u bytes", limits->min_size,
                        limits->max_size);
+    if (fabs(limits->min) > 9e15 && fabs(limits->max) > 9e15)
+        return ""; /* what an integer in JSON can be */
     if (!isnan(limits->min) && !isnan(limits->max))
         return cg_text(ir, "%.15g to %.15g", limits->min, limits->max);
     if (!isnan(limits->min))

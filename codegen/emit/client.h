@@ -22,6 +22,9 @@ bool cg_client_op(const struct cg_op *op);
 /* Clients have the API: at least one of its endpoints. */
 bool cg_client_api(const struct cg_api *api);
 
+/* ... and the fields of its messages are known, so that they can be types. */
+bool cg_client_typed(const struct cg_api *api);
+
 /* A file of the client library of `language`, "python": its path is relative to
  * clients/<language>. It is covered by the manifest like every other file. */
 struct buf *cg_client_open(struct cg_out *out, const char *language,

@@ -33,6 +33,18 @@ struct cg_dialect {
 void cg_emit_decls(const struct cg_api *api, const struct cg_dialect *dialect,
                    struct cg_out *out, struct buf *to);
 
+/* A .proto file, compiled. */
+struct cg_proto_file {
+    const char *name;
+    struct cg_descriptor descriptor;
+};
+
+/* Every public .proto file of the APIs that `wanted` says yes to (NULL: all),
+ * with what they import, last; in emit/protos.c. */
+const struct cg_proto_file *
+cg_proto_files(const struct cg_ir *ir, struct cg_out *out,
+               bool (*wanted)(const struct cg_api *api), size_t *count);
+
 /* The C type of a value, as in a setter's parameter; in emit/cmsg.c. */
 const char *cg_value_type(const struct cg_field *field, struct cg_out *out);
 

@@ -12,15 +12,9 @@
 #include "emit.h"
 #include "wire.h"
 
-/* One file of the table. */
-struct file {
-    const char *name;
-    struct cg_descriptor descriptor;
-};
-
 struct table {
     struct cg_out *out;
-    struct file *files;
+    struct cg_proto_file *files;
     size_t count, capacity;
 };
 
@@ -31,7 +25,7 @@ static void add_file(struct table *table, const char *name,
 {
     table->files = cg_grow(table->out->ir, table->files, table->count,
                            &table->capacity, sizeof *table->files);
-    table->files[table->count++] = (struct file){name, descriptor};
+    table->files[table->count++] = (struct cg_proto_file){name, descriptor};
 }
 
 static void add_text(struct table *table, const char *name,
@@ -60,7 +54,8 @@ static void add_timestamp(struct table *table)
     buf_release(&text);
 }
 
-static void collect(const struct cg_ir *ir, struct table *table)
+static void collect(const struct cg_ir *ir, struct table *table,
+                    bool (*wanted)(const struct cg_api *api))
 {
     bool uses_time = false;
 
@@ -69,6 +64,8 @@ static void collect(const struct cg_ir *ir, struct table *table)
         const char *path = cg_text(table->out->ir, "proto/%s", api->proto);
         const struct cg_file *text = cg_out_find(table->out, path);
 
+        if (wanted && !wanted(api))
+            continue;
         uses_time = uses_time || api->uses_time;
         if (api->foreign)
             add_file(table, api->proto, api->foreign->descriptor);
@@ -79,6 +76,17 @@ static void collect(const struct cg_ir *ir, struct table *table)
         add_timestamp(table);
 }
 
+const struct cg_proto_file *
+cg_proto_files(const struct cg_ir *ir, struct cg_out *out,
+               bool (*wanted)(const struct cg_api *api), size_t *count)
+{
+    struct table table = {.out = out};
+
+    collect(ir, &table, wanted);
+    *count = table.count;
+    return table.files;
+}
+
 /* ---- writing ---- */
 
 /* "a/b/v1/b.proto" -> "a_b_v1_b_proto" */
@@ -87,7 +95,8 @@ static const char *c_name(struct cg_ir *ir, const char *name)
     return cg_word(ir, name);
 }
 
-static void put_bytes(const struct file *file, struct cg_ir *ir, struct buf *to)
+static void put_bytes(const struct cg_proto_file *file, struct cg_ir *ir,
+                      struct buf *to)
 {
     buf_printf(to, "\nstatic const uint8_t %s_bytes[] = {",
                c_name(ir, file->name));
@@ -150,7 +159,8 @@ static void put_symbols(struct cg_ir *ir, struct cg_wire wire,
     }
 }
 
-static void put_lists(const struct file *file, struct cg_ir *ir, struct buf *to)
+static void put_lists(const struct cg_proto_file *file, struct cg_ir *ir,
+                      struct buf *to)
 {
     const unsigned char *bytes = file->descriptor.bytes;
     const struct cg_wire whole = {bytes, bytes + file->descriptor.size};
@@ -174,7 +184,8 @@ static void put_lists(const struct file *file, struct cg_ir *ir, struct buf *to)
     buf_string(to, "    NULL,\n};\n");
 }
 
-static void put_file(const struct file *file, struct cg_ir *ir, struct buf *to)
+static void put_file(const struct cg_proto_file *file, struct cg_ir *ir,
+                     struct buf *to)
 {
     const char *name = c_name(ir, file->name);
 
@@ -207,7 +218,7 @@ void cg_emit_protos(const struct cg_ir *ir, struct cg_out *out)
     struct buf *to = cg_out_open(out, "c/protos.c");
 
     put_header(out);
-    collect(ir, &table);
+    collect(ir, &table, NULL);
     cg_head(to, "api/ops");
     buf_string(to, "#include \"protos.h\"\n");
     for (size_t i = 0; i < table.count; i++)

@@ -70,6 +70,8 @@ def made_by(program, name, folder):
     shutil.copytree(HERE / name / "api", folder / "api")
     generate(program, folder)
     made = files_of(folder / "gen")
+    made.update({f"clients/{path}": text for path, text in
+                 files_of(folder / "clients").items()})
     made["specgen.lock"] = (folder / "api/specgen.lock").read_text()
     return made
 

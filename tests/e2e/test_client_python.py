@@ -1,0 +1,412 @@
+"""The Python clients against real servers, and against one that misbehaves."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+import python_clients
+import specserve
+from python_clients import SCHEMES, VARIANTS, Facade, Faulty
+from specserve import errors, registry, runtime
+
+PACKAGE = harness.ROOT / "clients" / "python"
+ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
+HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
+
+
+def address(port, protocol):
+    return f"{SCHEMES[protocol]}://127.0.0.1:{port}"
+
+
+class Operations(unittest.TestCase):
+    """Every operation, by every client over every protocol."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.registry = harness.Registry(ttl=30)
+        cls.addClassCleanup(cls.registry.stop)
+        cls.server = harness.Server(registry=f"http://127.0.0.1:{cls.registry.port}")
+        cls.addClassCleanup(cls.server.stop)
+        (cls.registration,) = harness.wait_until(
+            cls.registry.registrations, 10, "the server is registered")
+        cls.name = cls.registration["model_name"]
+
+    def variants(self):
+        for kind, protocol in VARIANTS:
+            with self.subTest(kind=kind, protocol=protocol):
+                yield Facade(self, kind), protocol
+
+    def test_the_runtime_api(self):
+        for facade, protocol in self.variants():
+            client = facade.open(
+                endpoints=address(self.registration["port"], protocol))
+            model = client.model()
+            self.assertEqual(model.health().status, "ok")
+            self.assertEqual(model.capabilities().capabilities[0].name,
+                             "regression")
+            ranges = model.acceptable_ranges()
+            self.assertIsInstance(ranges.property_ranges["LogS"],
+                                  runtime.PropertyRange)
+            answer = model.predict(**ETHANOL)
+            self.assertTrue(answer.success)
+            self.assertAlmostEqual(answer.results["LogS"], 1.0049, delta=1e-3)
+            self.assertEqual(answer.results["smiles"], "CCO")
+            self.assertIsNone(answer.error_message)
+            self.assertEqual(model.info().license, "Apache-2.0")
+            self.assertGreater(model.metrics().requests_served, 0)
+            self.assertIn("AqSolDB", model.citation().paper_citation)
+            self.assertEqual(model.test_examples().examples[0].name, "Ethanol")
+            self.assertIn(b"openapi", model.openapi())
+            with self.assertRaises(errors.ShutdownDisabledError):
+                model.shutdown()
+
+    def test_a_declined_input_is_an_answer(self):
+        for facade, protocol in self.variants():
+            model = facade.open(endpoints=address(
+                self.registration["port"], protocol)).model()
+            answer = model.predict(input_type="text", data={"text": "no!"})
+            self.assertFalse(answer.success)
+            self.assertEqual(answer.error_code, "INVALID_INPUT")
+
+    def test_the_registry_api(self):
+        for facade, protocol in self.variants():
+            api = facade.open(
+                registry=address(self.registry.port, protocol)).registry
+            self.assertEqual(api.status().status, "ok")
+            mine = api.register(
+                app_name="python", app_version="1.2.0", model_name="other",
+                process_id=os.getpid(), metadata={"a": {"b": [1, None]}})
+            port, proof = mine.assigned_port, mine.registration_id
+            self.assertEqual(api.heartbeat(port=port).port, port)
+            (found,) = api.resolve(model_name="other").instances
+            self.assertEqual(found.metadata, {"a": {"b": [1, None]}})
+            self.assertEqual(found.process_id, os.getpid())
+            self.assertIn(port, [r.port for r in api.list().registrations])
+            with self.assertRaises(errors.RegistrationMismatchError):
+                api.unregister(port=port, registration_id="no")
+            api.unregister(port=port, registration_id=proof)
+            with self.assertRaises(errors.NotFoundError):
+                api.resolve(model_name="other")
+            self.assertIn(b"openapi", api.openapi())
+
+    def test_watch_is_an_iterator_that_can_be_closed(self):
+        for facade, protocol in self.variants():
+            api = facade.open(
+                registry=address(self.registry.port, protocol)).registry
+            events = api.watch(model_name=self.name)
+            first = next(events)
+            self.assertIs(first.kind, registry.WatchKind.PUT)
+            self.assertEqual(first.registration.model_name, self.name)
+            events.close()
+            self.assertEqual(list(events), [])
+            late = api.watch(model_name="nobody",
+                             options=specserve.Options(timeout=0.2))
+            with self.assertRaises(errors.TimeoutError):
+                next(late)
+
+    def test_a_model_is_found_by_its_name(self):
+        for facade, protocol in self.variants():
+            client = facade.open(
+                registry=address(self.registry.port, "rest"), protocol=protocol)
+            answer = client.model(self.name).predict(**ETHANOL)
+            self.assertTrue(answer.success)
+            with self.assertRaises(errors.NotFoundError):
+                client.model("nosuch").health()
+
+    def test_raw_calls_bring_bytes(self):
+        for facade, protocol in self.variants():
+            client = facade.open(
+                endpoints=address(self.registration["port"], protocol))
+            answer = client.raw("GET", "/metrics",
+                                headers={"Accept": "text/plain"})
+            self.assertIn(b"# HELP", answer.body)
+            with self.assertRaises(errors.NotFoundError):
+                client.raw("GET", "/nosuch")
+
+    def test_a_call_that_is_late_says_so(self):
+        for facade, protocol in self.variants():
+            model = facade.open(endpoints=address(
+                self.registration["port"], protocol)).model()
+            with self.assertRaises(TimeoutError):
+                model.predict(**ETHANOL, options=specserve.Options(timeout=1e-6))
+
+    def test_a_forked_child_makes_connections_of_its_own(self):
+        client = specserve.Client(
+            endpoints=address(self.registration["port"], "rest"))
+        self.addCleanup(client.close)
+        client.model().health()
+        child = os.fork()
+        if child == 0:
+            fine = client.model().health().status == "ok"
+            os._exit(0 if fine else 1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(client.model().health().status, "ok")
+
+
+class Misbehaviour(unittest.TestCase):
+    """What a wrong server does to a REST client, blocking and asyncio."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.faulty = Faulty()
+        cls.addClassCleanup(cls.faulty.stop)
+
+    def clients(self, **settings):
+        for kind in ("sync", "async"):
+            with self.subTest(kind=kind):
+                yield Facade(self, kind).open(endpoints=self.faulty.url,
+                                              **settings)
+
+    def test_broken_answers_are_errors_and_not_repeated(self):
+        for client in self.clients():
+            for do in ("garbage", "bad_chunk", "long_head", "endless",
+                       "drop_head", "drop_body"):
+                with self.subTest(do=do):
+                    self.faulty.script({"do": do, "body": HEALTH})
+                    with self.assertRaises(specserve.BadAnswerError):
+                        client.model().health()
+                    self.assertEqual(len(self.faulty.seen()), 1)
+
+    def test_a_good_answer_in_another_form_is_read(self):
+        for client in self.clients():
+            for do in ("answer", "chunked", "interim", "close_after",
+                       "junk_after", "answer"):
+                with self.subTest(do=do):
+                    self.faulty.script({"do": do, "body": HEALTH})
+                    self.assertEqual(client.model().health().model, "m")
+                    self.assertEqual(client.model().health().model, "m")
+
+    def test_a_lost_connection_is_tried_again(self):
+        good = {"do": "answer", "body": HEALTH}
+        for client in self.clients():
+            for do in ("drop", "reset"):
+                with self.subTest(do=do):
+                    self.faulty.script({"do": do}, good)
+                    reply = client.model().health()
+                    self.assertEqual(specserve.answer_of(reply).attempts, 2)
+
+    def test_a_slow_server_meets_the_deadline(self):
+        for client in self.clients():
+            for do in ("hang", "slow", "drip"):
+                with self.subTest(do=do):
+                    self.faulty.script({"do": do, "body": HEALTH, "seconds": 1})
+                    start = time.monotonic()
+                    with self.assertRaises(errors.TimeoutError):
+                        client.model().health(
+                            options=specserve.Options(timeout=0.3))
+                    self.assertLess(time.monotonic() - start,
+                                    0.9 * harness.PATIENCE)
+
+    def test_a_storm_of_503_stays_within_the_budget(self):
+        for client in self.clients():
+            self.faulty.script({"do": "answer", "status": 503, "body": {
+                "success": False, "error": "full", "error_code": "OVERLOADED"}})
+            calls = 40
+            for _ in range(calls):
+                with self.assertRaises(errors.OverloadedError):
+                    client.model().predict(**ETHANOL)
+            self.assertLessEqual(len(self.faulty.seen()), calls + 10)
+            self.assertGreater(len(self.faulty.seen()), calls)
+
+    def test_retry_after_is_waited_for(self):
+        busy = {"do": "answer", "status": 503, "headers": {"Retry-After": "1"},
+                "body": {"error": "full", "error_code": "OVERLOADED"}}
+        for client in self.clients():
+            self.faulty.script(busy, {"do": "answer", "body": HEALTH})
+            client.model().health()
+            first, second = self.faulty.seen()
+            self.assertGreater(second["at"] - first["at"], 0.95)
+            self.assertEqual(first["headers"]["x-request-id"],
+                             second["headers"]["x-request-id"])
+            self.assertLess(float(second["headers"]["x-request-timeout"]),
+                            float(first["headers"]["x-request-timeout"]))
+            self.faulty.script(busy)  # longer than there is time: at once
+            start = time.monotonic()
+            with self.assertRaises(errors.OverloadedError):
+                client.model().health(options=specserve.Options(timeout=0.5))
+            self.assertLess(time.monotonic() - start, 0.5)
+
+    def test_what_may_not_be_repeated_is_sent_once(self):
+        for client in self.clients():
+            for step in ({"do": "drop"}, {"do": "answer", "status": 503}):
+                self.faulty.script(step)
+                with self.assertRaises(specserve.UnavailableError):
+                    client.raw("POST", "/anything", b"{}")
+                self.assertEqual(len(self.faulty.seen()), 1)
+
+    def test_hooks_and_tokens(self):
+        events = []
+        for client in self.clients(
+                token=lambda: "secret", observe=events.append,
+                trace=lambda operation: f"00-{'1' * 32}-{'2' * 16}-01"):
+            events.clear()
+            self.faulty.script({"do": "drop"}, {"do": "answer", "body": HEALTH})
+            client.model().health(options=specserve.Options(
+                request_id="mine", headers={"X-More": "1"}))
+            headers = self.faulty.seen()[1]["headers"]
+            self.assertEqual(headers["authorization"], "Bearer secret")
+            self.assertEqual(headers["x-request-id"], "mine")
+            self.assertEqual(headers["x-more"], "1")
+            self.assertTrue(headers["traceparent"].startswith("00-1"))
+            self.assertTrue(headers["user-agent"].startswith("specserve-python/"))
+            self.assertEqual([(e.operation, e.attempt, e.code) for e in events],
+                             [("runtime.health", 1, "UNAVAILABLE"),
+                              ("runtime.health", 2, "")])
+            self.assertNotIn("secret", repr(events))
+
+    def test_a_token_does_not_leave_the_machine_in_the_clear(self):
+        client = specserve.Client(endpoints="http://192.0.2.1:1", token="secret")
+        self.addCleanup(client.close)
+        with self.assertRaisesRegex(ValueError, "without TLS"):
+            client.model().health()
+
+
+class Failover(unittest.TestCase):
+    """Two replicas behind the registry; things die."""
+
+    def replicas(self):
+        registry_program = harness.Registry(ttl=30)
+        self.addCleanup(registry_program.stop)
+        servers = [harness.Server(
+            registry=f"http://127.0.0.1:{registry_program.port}") for _ in range(2)]
+        for server in servers:
+            self.addCleanup(server.stop)
+        harness.wait_until(
+            lambda: len(registry_program.registrations()) == 2, 20,
+            "both are registered")
+        name = registry_program.registrations()[0]["model_name"]
+        return registry_program, servers, name
+
+    def load(self, client, name, seconds, middle):
+        """Calls from four threads; `middle` happens half way."""
+        failed, counts, used = [], [0] * 4, set()
+        end = time.monotonic() + seconds
+
+        def work(number):
+            model = client.model(name)
+            while time.monotonic() < end:
+                try:
+                    reply = model.predict(**ETHANOL)
+                    used.add(specserve.answer_of(reply).endpoint)
+                    counts[number] += 1
+                except specserve.ApiError as error:
+                    failed.append(error)
+        threads = [threading.Thread(target=work, args=(number,))
+                   for number in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds / 2)
+        middle()
+        for thread in threads:
+            thread.join()
+        return failed, sum(counts), used
+
+    def test_a_replica_is_killed_under_load(self):
+        for kind, protocol in VARIANTS:
+            with self.subTest(kind=kind, protocol=protocol):
+                registry_program, servers, name = self.replicas()
+                client = Facade(self, kind).open(
+                    registry=address(registry_program.port, "rest"),
+                    protocol=protocol, refresh=0.5)
+                failed, count, used = self.load(client, name, 1.6,
+                                                servers[0].kill)
+                self.assertEqual(failed, [])
+                self.assertGreater(count, 20)
+                self.assertEqual(len(used), 2)
+                for program in (*servers, registry_program):
+                    program.stop(signal.SIGKILL)
+
+    def test_the_registry_may_be_away(self):
+        registry_program, servers, name = self.replicas()
+        for kind, protocol in VARIANTS:
+            with self.subTest(kind=kind, protocol=protocol):
+                client = Facade(self, kind).open(
+                    registry=address(registry_program.port, "rest"),
+                    protocol=protocol, refresh=0.05)
+                client.model(name).health()
+                registry_program.process.send_signal(signal.SIGSTOP)
+                self.addCleanup(registry_program.process.send_signal,
+                                signal.SIGCONT)
+                try:
+                    time.sleep(0.1)
+                    model = client.model(name)
+                    options = specserve.Options(timeout=20)
+                    self.assertEqual(model.health(options=options).status, "ok")
+                finally:
+                    registry_program.process.send_signal(signal.SIGCONT)
+        registry_program.kill()
+        client = specserve.Client(
+            registry=address(registry_program.port, "rest"))
+        self.addCleanup(client.close)
+        with self.assertRaises(specserve.UnavailableError):
+            client.model(name).health()
+
+
+class Package(unittest.TestCase):
+    """The wheel alone, in an environment that has nothing else."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.python = cls.folder / "venv" / "bin" / "python"
+        source = cls.folder / "source"
+        cls.run_(["cp", "-r", PACKAGE, source])
+        cls.run_([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps",
+                  "--no-build-isolation", "-w", cls.folder, source])
+        (cls.wheel,) = cls.folder.glob("specserve-*.whl")
+        cls.run_([sys.executable, "-m", "venv", "--without-pip",
+                  cls.folder / "venv"])
+        cls.run_([sys.executable, "-m", "pip", "--python", cls.python,
+                  "install", "-q", "--no-index", cls.wheel])
+
+    @classmethod
+    def run_(cls, command, **options):
+        return subprocess.run(list(map(str, command)), check=True, text=True,
+                              stdout=subprocess.PIPE, cwd=cls.folder,
+                              **options).stdout
+
+    def test_the_first_example_of_the_readme_runs(self):
+        text = (PACKAGE / "README.md").read_text()
+        example = text.split("```python\n", 1)[1].split("```", 1)[0]
+        program = harness.Registry()
+        self.addCleanup(program.stop)
+        server = harness.Server(registry=f"http://127.0.0.1:{program.port}")
+        self.addCleanup(server.stop)
+        harness.wait_until(program.registrations, 10, "it is registered")
+        self.assertIn("http://127.0.0.1:5000", example)
+        example = example.replace(":5000", f":{program.port}")
+        out = self.run_([self.python, "-c", example])
+        self.assertIn("1.00", out)
+
+    def test_the_import_is_quick_and_needs_nothing(self):
+        code = ("import time; start = time.perf_counter(); import specserve; "
+                "specserve.Client(endpoints='http://127.0.0.1:1').model(); "
+                "print((time.perf_counter() - start) * 1000)")
+        best = min(float(self.run_([self.python, "-c", code]))
+                   for _ in range(5))
+        self.assertLess(best, 100 * harness.PATIENCE)
+
+    def test_grpc_says_what_is_missing(self):
+        code = ("import specserve\n"
+                "try:\n"
+                "    specserve.Client(endpoints='grpc://127.0.0.1:1').model()"
+                ".health()\n"
+                "except ImportError as error:\n"
+                "    print(error)")
+        self.assertIn("specserve[grpc]", self.run_([self.python, "-c", code]))
+
+    def test_types_are_part_of_it(self):
+        names = self.run_([sys.executable, "-m", "zipfile", "-l", self.wheel])
+        self.assertIn("specserve/py.typed", names)
+
+
+if __name__ == "__main__":
+    unittest.main()

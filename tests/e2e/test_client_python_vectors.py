@@ -1,0 +1,218 @@
+"""Every vector of gen/vectors through every Python client: REST against the
+server that answers what it is told, gRPC against one in this process."""
+import base64
+import concurrent.futures
+import importlib
+import json
+import unittest
+
+import grpc
+
+import harness
+import python_clients
+from python_clients import Facade, Faulty
+from specserve import errors
+from specserve._call import to_grpc
+from specserve._messages import fill
+from specserve._pool import message_class
+
+VECTORS = sorted((harness.ROOT / "gen" / "vectors").glob("*.json"))
+GENERATED = harness.ROOT / "clients" / "python" / "src" / "specserve"
+
+
+def documents():
+    """(module, vectors) of each API that the client has."""
+    for path in VECTORS:
+        if (GENERATED / path.name).with_suffix(".py").exists():
+            yield (importlib.import_module(f"specserve.{path.stem}"),
+                   json.loads(path.read_text()))
+
+
+def operation(module, name):
+    return getattr(module, name.split(".", 1)[1].upper())
+
+
+def without_empty(value):
+    """Absent, null and empty are the same to a client."""
+    if isinstance(value, dict):
+        return {key: without_empty(item) for key, item in value.items()
+                if item is not None and item != [] and item != {}}
+    if isinstance(value, list):
+        return [without_empty(item) for item in value]
+    return value
+
+
+def class_of(error):
+    return errors.BY_CODE.get(error["code"], errors.ApiError)
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Answers every method with what was set."""
+
+    def __init__(self):
+        self.answer, self.status, self.trailers = b"", None, ()
+        self.seen = []
+
+    def service(self, details):
+        def handle(request, context):
+            self.seen.append((details.method, request,
+                              dict(context.invocation_metadata()),
+                              context.time_remaining()))
+            if self.status is not None:
+                context.set_trailing_metadata(self.trailers)
+                code = next(c for c in grpc.StatusCode
+                            if c.value[0] == self.status)
+                context.abort(code, "said so")
+            return self.answer
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+
+class Vectors(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.faulty = Faulty()
+        cls.addClassCleanup(cls.faulty.stop)
+        cls.echo = Echo()
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
+                             handlers=[cls.echo])
+        cls.port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        cls.addClassCleanup(server.stop, None)
+
+    def call(self, service, op, case, **options):
+        request = op.request.from_json(case["request"])
+        return service.raw(op, request, python_clients.specserve.Options(
+            attempts=1, **options))
+
+    def service(self, client):
+        """Any service will do: operations carry all there is to know."""
+        return client.model()
+
+    def test_requests_and_answers_over_rest(self):
+        for kind in ("sync", "async"):
+            client = Facade(self, kind).open(endpoints=self.faulty.url)
+            service, count = self.service(client), 0
+            for module, document in documents():
+                for case in document["cases"]:
+                    if "rest" not in case or "answer" not in case:
+                        continue
+                    count += 1
+                    with self.subTest(case["name"], kind=kind):
+                        self.replay_rest(service, module, case)
+            self.assertGreater(count, 40)
+
+    def replay_rest(self, service, module, case):
+        op = operation(module, case["operation"])
+        self.faulty.script({"do": "answer", **case["answer"]})
+        error = case.get("error")
+        if error:
+            with self.assertRaises(class_of(error)) as raised:
+                self.reply(service, op, case)
+            self.assertEqual(raised.exception.code, error["code"])
+            if "retry" in error:
+                self.assertEqual(raised.exception.retry, error["retry"])
+        else:
+            reply = self.reply(service, op, case)
+            self.assertEqual(without_empty(reply.to_json()),
+                             without_empty(case["answer"]["body"]))
+        (seen,) = self.faulty.seen()
+        wanted = case["rest"]
+        self.assertEqual((seen["verb"], seen["target"]),
+                         (wanted["verb"], wanted["target"]))
+        self.assertEqual(seen["headers"]["x-request-id"], "vector-1")
+        self.assertGreater(float(seen["headers"]["x-request-timeout"]), 0)
+        if "body" in wanted:
+            self.assertEqual(seen["headers"]["content-type"],
+                             "application/json")
+            self.assertEqual(
+                without_empty(json.loads(base64.b64decode(seen["body"]))),
+                without_empty(wanted["body"]))
+        else:
+            self.assertEqual(seen["body"], "")
+
+    def reply(self, service, op, case):
+        from specserve._call import reply_of
+        answer = self.call(service, op, case, request_id="vector-1")
+        self.assertEqual(answer.request_id, "vector-1")
+        return reply_of(op, answer)
+
+    def test_requests_and_answers_over_grpc(self):
+        for kind in ("sync", "async"):
+            client = Facade(self, kind).open(
+                endpoints=f"grpc://127.0.0.1:{self.port}")
+            service, count = self.service(client), 0
+            for module, document in documents():
+                for case in document["cases"]:
+                    op = operation(module, case["operation"])
+                    if "answer" not in case or not op.method or op.stream \
+                            or "error" in case:
+                        continue
+                    count += 1
+                    with self.subTest(case["name"], kind=kind):
+                        self.replay_grpc(service, op, case)
+            self.assertGreater(count, 15)
+
+    def replay_grpc(self, service, op, case):
+        answer = message_class(op.reply._name)()
+        body = case["answer"]["body"]
+        known = op.reply.from_json(body)
+        fill(known, answer)
+        self.echo.status, self.echo.seen = None, []
+        self.echo.answer = answer.SerializeToString()
+        reply = self.reply(service, op, case)
+        # What JSON has and the schema has not, has no number on the wire.
+        wanted = {key: value for key, value in known.to_json().items()
+                  if key not in known.extra}
+        self.assertEqual(without_empty(reply.to_json()), without_empty(wanted))
+        method, request, metadata, left = self.echo.seen[0]
+        self.assertEqual(method, case["method"])
+        self.assertEqual(metadata["x-request-id"], "vector-1")
+        self.assertLess(left, 61)
+        sent = op.request.from_json(case["request"])
+        self.assertEqual(request, to_grpc(op, sent).body)
+
+    def test_every_error_has_its_type(self):
+        """Each row of each operation's errors, over both protocols."""
+        for kind, protocol in python_clients.VARIANTS:
+            url = self.faulty.url if protocol == "rest" \
+                else f"grpc://127.0.0.1:{self.port}"
+            client = Facade(self, kind).open(endpoints=url)
+            service = self.service(client)
+            done = set()
+            for module, document in documents():
+                for row in document["operations"]:
+                    op = operation(module, row["id"])
+                    if op.stream or not (op.verb if protocol == "rest"
+                                         else op.method):
+                        continue
+                    for error in row["errors"]:
+                        if error["code"] in done or error["http"] == 200:
+                            continue
+                        done.add(error["code"])
+                        with self.subTest(error["code"], kind=kind,
+                                          protocol=protocol):
+                            self.replay_error(service, op, error)
+            self.assertGreater(len(done), 20)
+
+    def replay_error(self, service, op, error):
+        self.faulty.script({"do": "answer", "status": error["http"], "body": {
+            "success": False, "error": "said so", "error_code": error["code"]}})
+        self.echo.status = error["grpc"]
+        self.echo.trailers = (("x-error-code", error["code"]),)
+        fields = {field.json: 1 if field.kind[0] == "i" else "x"
+                  for field in op.request._fields
+                  if field.flags & 1 and field.card == "one"}
+        fields.update({field.json: {} if field.card == "map" else []
+                       for field in op.request._fields
+                       if field.flags & 1 and field.card != "one"})
+        with self.assertRaises(errors.BY_CODE[error["code"]]) as raised:
+            self.call(service, op, {"request": fields})
+        caught = raised.exception
+        self.assertEqual((caught.code, caught.http, caught.grpc, caught.retry,
+                          caught.message),
+                         (error["code"], error["http"], error["grpc"],
+                          error["retry"], "said so"))
+
+
+if __name__ == "__main__":
+    unittest.main()
