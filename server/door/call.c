@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "caller.h"
 #include "clock.h"
 #include "codec_json.h"
 #include "codec_proto.h"
@@ -308,13 +309,16 @@ static void write_log(const struct srv_call *call)
     bool every = atomic_load_explicit(&log_every_call, memory_order_relaxed);
     bool rest = call->door == DOOR_REST;
     bool worker = call->op && call->op->run == OP_QUEUE;
+    const char *name;
 
     if (!every && !worker && call->err.code == ERR_NONE)
         return;
+    name = caller_request_id(call);
     log_event(
-        LOG_INFO, "call", "id=%llu door=%s method=%s status=%d code=%s ms=%.3f",
-        (unsigned long long)call->id, rest ? "rest" : "grpc",
-        call->op ? call->op->id : "-",
+        LOG_INFO, "call",
+        "id=%llu%s%s door=%s method=%s status=%d code=%s ms=%.3f",
+        (unsigned long long)call->id, name ? " request=" : "", name ? name : "",
+        rest ? "rest" : "grpc", call->op ? call->op->id : "-",
         rest ? call->http_status : call->grpc_status,
         call->err.code == ERR_NONE ? "OK" : err_info(call->err.code)->name,
         (double)(clock_now_ns() - call->started_ns) / 1e6);

@@ -7,11 +7,14 @@
  *                            AIP-193 describes; gRPC libraries can unpack it
  *   grpc-retry-pushback-ms   how long to wait, when there is such a time
  *
+ * Good or bad, x-request-id comes back if the caller sent one.
+ *
  * The two messages are written by hand: five fields need no generated code.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "caller.h"
 #include "grpc_internal.h"
 
 /* Numbers of the fields. */
@@ -104,9 +107,13 @@ static void add_pushback(struct grpc_ending *ending, uint32_t seconds)
 
 void grpc_ending_init(struct grpc_ending *ending, const struct srv_call *call)
 {
+    const char *id = caller_request_id(call);
+
     *ending =
         (struct grpc_ending){.status = (grpc_status_code)call->grpc_status,
                              .message = grpc_empty_slice()};
+    if (id)
+        add_trailer(ending, "x-request-id", grpc_slice_from_copied_string(id));
     if (ending->status == GRPC_STATUS_OK)
         return;
     ending->message = grpc_slice_from_copied_string(call->err.msg);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "clock.h"
 #include "feed.h"
 #include "log.h"
@@ -235,7 +236,7 @@ static bool find_endpoint(struct rest_request *request, const char *verb,
     call->op = request->match.op;
     call->binds = request->match.binds;
     call->deadline_ns = deadline_of(request->rest, call);
-    return check_type(call, err);
+    return caller_limit_time(call, err) && check_type(call, err);
 }
 
 /* True when the call holds the answer, false when a worker has the call and the
@@ -313,6 +314,7 @@ static bool add_headers(const struct rest_request *request,
                     call->content_type) &&
            add_retry_after(response, call->retry_after_s) &&
            add_text(response, MHD_HTTP_HEADER_ALLOW, request->match.allow) &&
+           add_text(response, "X-Request-Id", caller_request_id(call)) &&
            add_text(response, MHD_HTTP_HEADER_CONNECTION,
                     last ? "close" : NULL);
 }

@@ -119,6 +119,38 @@ class Faults(harness.Case):
         self.assertEqual(self.post([4])[0], 200)
         self.assertNotIn("OUTPUT_INVALID", self.server.logged())
 
+    def test_p5_shorter_time_of_a_rest_caller_wins(self):
+        self.serve("--threads", "1", timeout_s=30)
+        body = question(bundles.SLOW)
+        start = time.monotonic()
+        status, _, text = harness.rest(self.server.port, "POST", "/predict", body,
+                                       {"X-Request-Timeout": "0.3"})
+        self.assertEqual((status, json.loads(text)["error_code"]),
+                         (504, "TIMEOUT"))
+        self.assertLess(time.monotonic() - start, 10 * harness.PATIENCE)
+        for wrong in ("soon", "-1", "1.", ".5", "1e3", "", "1s", "9999999999"):
+            status, _, text = harness.rest(
+                self.server.port, "GET", "/health", None,
+                {"X-Request-Timeout": wrong})
+            self.assertEqual((status, json.loads(text)["error_code"]),
+                             (400, "BAD_REQUEST"), wrong)
+        for right in ("5", "0.5", "999999999.999999999", "007"):
+            status, _, _ = harness.rest(self.server.port, "GET", "/health", None,
+                                        {"X-Request-Timeout": right})
+            self.assertEqual(status, 200, right)
+        self.assertEqual(self.post([4])[0], 200)
+
+    def test_the_id_of_a_call_comes_back_and_is_logged(self):
+        self.serve()
+        _, headers, _ = harness.rest(self.server.port, "GET", "/nosuch", None,
+                                     {"X-Request-Id": "order-7/a"})
+        self.assertEqual(headers["X-Request-Id"], "order-7/a")
+        self.assertIn("request=order-7/a", self.server.logged())
+        for odd in ("a b", "x" * 129, 'a"b'):
+            _, headers, _ = harness.rest(self.server.port, "GET", "/health", None,
+                                         {"X-Request-Id": odd})
+            self.assertNotIn("X-Request-Id", headers)
+
     def one_runs(self):
         _, metrics = harness.rest_json(self.server.port, "GET", "/metrics")
         return metrics["requests_running"] == 1
