@@ -10,6 +10,19 @@
 
 /* ---- names ---- */
 
+/* "Outer.Inner" -> "OuterInner" */
+static const char *without_dots(struct cg_ir *ir, const char *name)
+{
+    char *out = cg_text(ir, "%s", name);
+    size_t at = 0;
+
+    for (; *name; name++)
+        if (*name != '.')
+            out[at++] = *name;
+    out[at] = '\0';
+    return out;
+}
+
 static void name_decl(struct cg_ir *ir, const struct cg_api *api,
                       struct cg_decl *decl)
 {
@@ -18,7 +31,8 @@ static void name_decl(struct cg_ir *ir, const struct cg_api *api,
     decl->full = cg_text(ir, "%s.%s", api->package, decl->name);
     decl->c_type = cg_c_type(ir, full);
     decl->c_base = cg_c_base(ir, full);
-    decl->alias = cg_text(ir, "%s_%s", api->prefix, cg_snake(ir, decl->name));
+    decl->alias = cg_text(ir, "%s_%s", api->prefix,
+                          cg_snake(ir, without_dots(ir, decl->name)));
     for (size_t i = 0; i < decl->field_count; i++)
         if (decl->fields[i].kind == MSG_TIME)
             decl->uses_time = true;
@@ -141,7 +155,7 @@ static void check_decl(struct cg_ir *ir, const struct cg_decl *decl)
     if (strcmp(decl->name, "Error") == 0 && !decl->foreign)
         cg_fault(ir, decl->at, "schema.name",
                  "'Error' is the common failure in OpenAPI");
-    for (size_t i = 0; i < decl->field_count; i++)
+    for (size_t i = 0; i < decl->field_count && !decl->foreign; i++)
         check_field(ir, decl, i);
     check_enum(ir, decl);
     if (decl->shape == MSG_UNTAGGED)
@@ -155,12 +169,21 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+/* REST form `index` of an endpoint: 0 is its own, then the others. */
+static const struct cg_op *form(const struct cg_op *op, size_t index)
+{
+    return index == 0 ? op : &op->also[index - 1];
+}
+
 static void check_pair(struct cg_ir *ir, const struct cg_op *a,
                        const struct cg_op *b)
 {
-    if (same(a->verb, b->verb) && same(a->path, b->path))
-        cg_fault(ir, b->at, "ops.route", "'%s %s' is also '%s'", b->verb,
-                 b->path, a->id);
+    for (size_t i = 0; i <= a->also_count; i++)
+        for (size_t k = 0; k <= b->also_count; k++)
+            if (same(form(a, i)->verb, form(b, k)->verb) &&
+                same(form(a, i)->path, form(b, k)->path))
+                cg_fault(ir, b->at, "ops.route", "'%s %s' is also '%s'",
+                         form(b, k)->verb, form(b, k)->path, a->id);
     if (same(a->rpc, b->rpc))
         cg_fault(ir, b->at, "ops.route", "method '%s' is also '%s'", b->rpc,
                  a->id);

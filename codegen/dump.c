@@ -84,6 +84,15 @@ static void put_op(struct cg_json *json, const struct cg_op *op)
     put_optional(json, "verb", op->verb);
     put_optional(json, "path", op->path);
     put_optional(json, "rpc", op->rpc);
+    put_optional(json, "codec", op->codec);
+    cg_json_open(json, "also", '[');
+    for (size_t i = 0; i < op->also_count; i++) {
+        cg_json_open(json, NULL, '{');
+        cg_json_string(json, "verb", op->also[i].verb);
+        cg_json_string(json, "path", op->also[i].path);
+        cg_json_close(json, '}');
+    }
+    cg_json_close(json, ']');
     cg_json_string(json, "request", op->request->name);
     if (op->reply)
         cg_json_string(json, "reply", op->reply->name);

@@ -119,6 +119,11 @@ struct cg_field *cg_decl_field(const struct cg_decl *decl, const char *json)
     return NULL;
 }
 
+const char *cg_field_oneof(const struct cg_field *field)
+{
+    return field->oneof ? field->oneof : "kind";
+}
+
 const struct cg_error *cg_ir_error(const struct cg_ir *ir, const char *name)
 {
     for (size_t i = 0; i < ir->error_count; i++)

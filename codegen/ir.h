@@ -46,8 +46,10 @@ struct cg_field {
     uint32_t number;    /* 0 until lock.c has run */
     enum msg_kind kind; /* of the value, the element, the map's value */
     enum msg_card card;
-    unsigned flags;                /* enum msg_flag */
-    struct cg_decl *decl;          /* MSG and ENUM */
+    unsigned flags;       /* enum msg_flag */
+    bool implicit;        /* proto3: nothing says whether a scalar is set */
+    const char *oneof;    /* its name; NULL = "kind", that of our own unions */
+    struct cg_decl *decl; /* MSG and ENUM */
     struct cg_limits limits;       /* of the value or element */
     struct cg_limits keys;         /* of a map's keys */
     uint32_t min_count, max_count; /* of a list or map */
@@ -93,7 +95,7 @@ struct cg_decl {
     const struct cg_api *api;
     enum msg_shape shape;
     bool open;      /* keys outside the schema are skipped, not refused */
-    bool foreign;   /* from a foreign .proto: no fields here */
+    bool foreign;   /* from a foreign .proto */
     bool uses_time; /* some field is a Timestamp */
     struct cg_field *fields;
     size_t field_count;
@@ -130,7 +132,9 @@ struct cg_op {
     const char *name; /* "predict" */
     const char *doc;
     const char *verb, *path; /* NULL = no REST form */
-    const char *rpc;         /* "Predict"; NULL = no gRPC form */
+    struct cg_op *also;      /* its other REST forms; these have no `rpc` */
+    size_t also_count;
+    const char *rpc; /* "Predict"; NULL = no gRPC form */
     const struct cg_decl *request;
     const struct cg_decl *reply; /* NULL: raw bytes of type `media` */
     const char *media;
@@ -142,6 +146,7 @@ struct cg_op {
     enum op_safety safety;
     bool own_failure;
     bool refuses; /* a declined request is refused, not answered */
+    const char *codec; /* "oip_plain_codec", of the REST form; NULL = JSON */
     uint32_t deadline_ms;
     size_t max_body;
     const struct cg_error **errors; /* without doubles, catalogue order */
@@ -250,6 +255,9 @@ const struct doc_node *cg_api_def(const struct cg_api *api, const char *name);
 
 /* The field of this JSON key, or NULL. */
 struct cg_field *cg_decl_field(const struct cg_decl *decl, const char *json);
+
+/* The name of the oneof that holds the field. */
+const char *cg_field_oneof(const struct cg_field *field);
 
 /* Row of the catalogue, or NULL. */
 const struct cg_error *cg_ir_error(const struct cg_ir *ir, const char *name);

@@ -51,7 +51,8 @@ const struct cg_foreign *cg_load_foreign(struct cg_ir *ir, const char *file,
 bool cg_foreign_has_method(const struct cg_foreign *foreign,
                            const char *service, const char *method);
 
-/* Adds the top-level messages of a foreign file to the API. */
+/* load_foreign_messages.c: adds the messages and enums of a foreign file to the
+ * API, those inside messages as "Outer.Inner". */
 void cg_load_foreign_decls(struct cg_ir *ir, struct cg_api *api);
 
 /* ops/<file>: the API with its operations; schemas are loaded with it. */

@@ -104,32 +104,3 @@ bool cg_foreign_has_method(const struct cg_foreign *foreign,
     }
     return false;
 }
-
-static void add_decl(struct cg_ir *ir, struct cg_api *api,
-                     const struct cg_wire_field *message)
-{
-    struct cg_wire inside = cg_wire_inside(message);
-    struct cg_decl *decl = cg_zalloc(ir, 1, sizeof *decl);
-    struct cg_wire_field name;
-
-    if (!cg_wire_find(&inside, MESSAGE_NAME, &name))
-        return;
-    decl->name = cg_text(ir, "%.*s", (int)name.size, (const char *)name.bytes);
-    decl->foreign = true;
-    decl->api = api;
-    decl->at = api->at;
-    api->decls = cg_grow(ir, api->decls, api->decl_count, &api->decl_capacity,
-                         sizeof *api->decls);
-    api->decls[api->decl_count++] = decl;
-}
-
-void cg_load_foreign_decls(struct cg_ir *ir, struct cg_api *api)
-{
-    const struct cg_descriptor *descriptor = &api->foreign->descriptor;
-    struct cg_wire wire = {descriptor->bytes,
-                           descriptor->bytes + descriptor->size};
-    struct cg_wire_field message;
-
-    while (descriptor->bytes && cg_wire_find(&wire, FILE_MESSAGE, &message))
-        add_decl(ir, api, &message);
-}

@@ -22,14 +22,14 @@ static const char *const file_keys[] = {
     "api",     "prefix",   "handlers",   "service", "doc", "schemas",
     "foreign", "defaults", "operations", "version", NULL};
 
-static const char *const default_keys[] = {"run",         "stream",   "safety",
-                                           "deadline_ms", "max_body", "errors",
-                                           "failure",     "declines", NULL};
+static const char *const default_keys[] = {
+    "run",    "stream",  "safety",   "deadline_ms", "max_body",
+    "errors", "failure", "declines", "codec",       NULL};
 
 static const char *const op_keys[] = {
     "doc",    "rest",     "grpc",        "query",  "request", "response",
     "media",  "run",      "stream",      "safety", "failure", "declines",
-    "errors", "max_body", "deadline_ms", NULL};
+    "errors", "max_body", "deadline_ms", "codec",  NULL};
 
 static const char *const verbs[] = {"GET",   "POST",   "PUT",
                                     "PATCH", "DELETE", NULL};
@@ -173,16 +173,13 @@ static void bind_query(struct reader *reader, struct cg_op *op,
 }
 
 /* "POST /predict" */
-static void load_rest(struct reader *reader, struct cg_op *op,
-                      const struct doc_node *node)
+static void load_form(struct reader *reader, struct cg_op *op,
+                      const struct doc_node *node, const struct doc_node *form)
 {
-    const struct doc_node *rest = doc_get(node, "rest");
-    const char *text = doc_string(rest, "");
+    const char *text = doc_string(form, "");
     size_t verb = 0, length = strcspn(text, " ");
-    struct cg_loc at = cg_at(reader->file, rest);
+    struct cg_loc at = cg_at(reader->file, form);
 
-    if (!rest)
-        return;
     while (verbs[verb] && (strlen(verbs[verb]) != length ||
                            strncmp(verbs[verb], text, length) != 0))
         verb++;
@@ -196,6 +193,60 @@ static void load_rest(struct reader *reader, struct cg_op *op,
     op->has_body = op->verb[0] == 'P'; /* POST, PUT, PATCH */
     bind_path(reader, op, at);
     bind_query(reader, op, doc_get(node, "query"));
+}
+
+/* One form or a list of them; the first one is the endpoint's own. */
+static void load_rest(struct reader *reader, struct cg_op *op,
+                      const struct doc_node *node)
+{
+    const struct doc_node *rest = doc_get(node, "rest");
+    bool is_list = rest && rest->type == DOC_LIST;
+
+    if (!rest)
+        return;
+    load_form(reader, op, node, is_list ? doc_item(rest, 0) : rest);
+    if (!is_list || doc_count(rest) < 2)
+        return;
+    op->also = cg_zalloc(reader->ir, doc_count(rest) - 1, sizeof *op->also);
+    for (size_t i = 1; i < doc_count(rest); i++) {
+        struct cg_op *also = &op->also[op->also_count++];
+
+        also->request = op->request;
+        load_form(reader, also, node, doc_item(rest, i));
+    }
+}
+
+/* The other forms share everything but the URL. */
+static void share(struct cg_op *op)
+{
+    for (size_t i = 0; i < op->also_count; i++) {
+        const struct cg_op form = op->also[i];
+
+        op->also[i] = *op;
+        op->also[i].rpc = NULL;
+        op->also[i].also = NULL;
+        op->also[i].also_count = 0;
+        op->also[i].verb = form.verb;
+        op->also[i].path = form.path;
+        op->also[i].binds = form.binds;
+        op->also[i].bind_count = form.bind_count;
+        op->also[i].has_body = form.has_body;
+    }
+}
+
+/* Who reads and writes the REST form, if it is not plain JSON. */
+static void load_codec(struct reader *reader, struct cg_op *op,
+                       const struct doc_node *node)
+{
+    const struct doc_node *codec = setting(reader, node, "codec");
+    const char *name = doc_string(codec, "");
+
+    if (!codec || !op->verb)
+        return;
+    if (!cg_is_snake(name))
+        cg_fault(reader->ir, cg_at(reader->file, codec), "ops.codec",
+                 "'%s' is not snake_case", name);
+    op->codec = cg_text(reader->ir, "%s_%s_codec", reader->api->prefix, name);
 }
 
 /* ---- errors ---- */
@@ -312,9 +363,11 @@ static void load_op(struct reader *reader, const struct doc_entry *entry,
         cg_fault(ir, op->at, "ops.form",
                  "'%s' has neither a REST nor a gRPC form", op->name);
     op->handler = cg_text(ir, "%s_%s", api->handlers, op->name);
+    load_codec(reader, op, node);
     if (op->own_failure)
         op->failer = cg_text(ir, "fail%s_%s", api->handlers + strlen("handle"),
                              op->name);
+    share(op);
 }
 
 /* ---- the file ---- */

@@ -31,11 +31,12 @@ const char *cg_value_type(const struct cg_field *field, struct cg_out *out)
     return types[field->kind];
 }
 
-/* Pointers say themselves whether they are set. */
+/* Pointers say themselves whether they are set, proto3's scalars never do. */
 static bool has_flag(const struct cg_field *field)
 {
     return field->kind != MSG_STR && field->kind != MSG_JSON &&
-           field->kind != MSG_TIME && field->kind != MSG_MSG;
+           field->kind != MSG_TIME && field->kind != MSG_MSG &&
+           !field->implicit;
 }
 
 /* The head of a setter, on two lines if it is long. */
@@ -67,9 +68,10 @@ static void put_setter(const struct cg_decl *decl, const struct cg_field *field,
     put_prototype(decl, field, out, to);
     if (in_oneof)
         buf_printf(
-            to, "    message->kind_case = %s__KIND_%s;\n",
+            to, "    message->%s_case = %s__%s_%s;\n", cg_field_oneof(field),
             cg_c_upper(out->ir, cg_text(out->ir, "%s.%s", decl->api->c_package,
                                         decl->name)),
+            cg_upper(out->ir, cg_field_oneof(field)),
             cg_upper(out->ir, field->name));
     else
         buf_printf(to, "    message->has_%s = true;\n", field->c_name);
@@ -141,6 +143,8 @@ static void put_enum(const struct cg_decl *decl, struct cg_out *out,
         cg_comment(to, decl->doc);
     /* protoc-c's tag has a leading underscore. */
     buf_printf(to, "#define %s _%s\n", decl->alias, decl->c_type);
+    if (decl->foreign) /* two enums of theirs may have a constant of one name */
+        return;
     buf_printf(to, "#define %s_%s_UNSPECIFIED %s__%s_UNSPECIFIED\n", prefix,
                cg_upper(ir, decl->name), cg_c_upper(ir, full),
                cg_upper(ir, decl->name));

@@ -42,6 +42,8 @@ struct row {
     const char *sub;    /* "&runtime_value_def" or NULL */
     const char *values; /* name of the msg_enum table or NULL */
     const char *rule;   /* name of the msg_rule or NULL */
+    const char *oneof;  /* that holds it */
+    bool implicit;      /* see cg_field */
 };
 
 /* ---- limits ---- */
@@ -123,11 +125,11 @@ static void put_flags(unsigned flags, struct buf *to)
 static const char *quantifier(const struct row *row, struct cg_out *out)
 {
     if (row->flags & MSG_IN_ONEOF)
-        return "kind_case";
+        return cg_text(out->ir, "%s_case", row->oneof);
     if (row->card != MSG_ONE)
         return cg_text(out->ir, "n_%s", row->member);
     if (row->kind == MSG_STR || row->kind == MSG_JSON ||
-        row->kind == MSG_TIME || row->kind == MSG_MSG)
+        row->kind == MSG_TIME || row->kind == MSG_MSG || row->implicit)
         return NULL;
     return cg_text(out->ir, "has_%s", row->member);
 }
@@ -206,7 +208,8 @@ static void put_entry(const struct cg_decl *decl, const struct cg_field *field,
                         .owner = c_type,
                         .member = "value",
                         .sub = sub_of(field, out),
-                        .values = values_of(field, out)};
+                        .values = values_of(field, out),
+                        .implicit = field->implicit};
 
     key.rule = put_rule(&field->keys, cg_text(ir, "%s_key_rule", name), to);
     value.rule =
@@ -240,7 +243,9 @@ static void put_fields(const struct cg_decl *decl, const char **rules,
                           .member = field->c_name,
                           .sub = sub_of(field, out),
                           .values = values_of(field, out),
-                          .rule = rules[i]};
+                          .rule = rules[i],
+                          .oneof = cg_field_oneof(field),
+                          .implicit = field->implicit};
 
         if (field->card == MSG_MAP) {
             row.sub = cg_text(ir, "%s__%s_entry_def", decl->alias, field->name);

@@ -283,7 +283,10 @@ static void put_op(const struct cg_api *api, const struct cg_op *op,
 {
     buf_printf(to, "\n### %s\n\n%s\n", op->name, op->doc);
     if (op->verb) {
-        buf_printf(to, "\nREST: `%s %s`\n\n", op->verb, op->path);
+        buf_printf(to, "\nREST: `%s %s`", op->verb, op->path);
+        for (size_t i = 0; i < op->also_count; i++)
+            buf_printf(to, ", `%s %s`", op->also[i].verb, op->also[i].path);
+        buf_string(to, "\n\n");
         put_curl(op, ir, to);
     }
     if (op->rpc) {

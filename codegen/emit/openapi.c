@@ -417,8 +417,11 @@ static void put_components(struct cg_json *json, const struct cg_api *api,
 
 /* ---- the document ---- */
 
+/* A foreign API has a description of its own, which others wrote. */
 static bool has_rest(const struct cg_api *api)
 {
+    if (api->foreign)
+        return false;
     for (size_t i = 0; i < api->op_count; i++)
         if (api->ops[i].verb)
             return true;

@@ -32,11 +32,21 @@ static void put_thunk(const struct cg_op *op, struct buf *to)
                op->failer);
 }
 
-static void put_binds(const struct cg_op *op, struct buf *to)
+/* "predict_binds"; those of its other REST forms are numbered from 1. */
+static void put_binds_name(const struct cg_op *op, size_t form, struct buf *to)
+{
+    buf_printf(to, "%s_binds", op->name);
+    if (form)
+        buf_printf(to, "_%zu", form);
+}
+
+static void put_binds(const struct cg_op *op, size_t form, struct buf *to)
 {
     if (!op->bind_count)
         return;
-    buf_printf(to, "\nstatic const struct op_bind %s_binds[] = {\n", op->name);
+    buf_string(to, "\nstatic const struct op_bind ");
+    put_binds_name(op, form, to);
+    buf_string(to, "[] = {\n");
     for (size_t i = 0; i < op->bind_count; i++)
         buf_printf(to, "    {\"%s\", %s, %u},\n", op->binds[i].name,
                    op->binds[i].source == OP_FROM_PATH ? "OP_FROM_PATH"
@@ -64,7 +74,7 @@ static void put_behaviour(const struct cg_op *op, struct buf *to)
 }
 
 static void put_op(const struct cg_api *api, const struct cg_op *op,
-                   struct buf *to)
+                   size_t form, struct buf *to)
 {
     buf_printf(to, "    {\n        .id = \"%s\",\n", op->id);
     if (op->verb)
@@ -76,10 +86,11 @@ static void put_op(const struct cg_api *api, const struct cg_op *op,
     buf_printf(to, "        .request = &%s_def,\n", op->request->alias);
     if (op->reply)
         buf_printf(to, "        .reply = &%s_def,\n", op->reply->alias);
-    if (op->bind_count)
-        buf_printf(to,
-                   "        .binds = %s_binds,\n        .bind_count = %zu,\n",
-                   op->name, op->bind_count);
+    if (op->bind_count) {
+        buf_string(to, "        .binds = ");
+        put_binds_name(op, form, to);
+        buf_printf(to, ",\n        .bind_count = %zu,\n", op->bind_count);
+    }
     buf_printf(to, "        .has_body = %s,\n",
                op->has_body ? "true" : "false");
     put_behaviour(op, to);
@@ -88,14 +99,21 @@ static void put_op(const struct cg_api *api, const struct cg_op *op,
         buf_string(to, "        .refuses = true,\n");
     if (op->own_failure)
         buf_printf(to, "        .failure = refuse_%s,\n", op->name);
+    if (op->codec)
+        buf_printf(to, "        .codec = &%s,\n", op->codec);
     buf_string(to, "    },\n");
 }
 
 static void put_table(const struct cg_api *api, struct buf *to)
 {
     buf_string(to, "\nstatic const struct op_def ops[] = {\n");
-    for (size_t k = 0; k < api->op_count; k++)
-        put_op(api, &api->ops[k], to);
+    for (size_t k = 0; k < api->op_count; k++) {
+        const struct cg_op *op = &api->ops[k];
+
+        put_op(api, op, 0, to);
+        for (size_t i = 0; i < op->also_count; i++)
+            put_op(api, &op->also[i], i + 1, to);
+    }
     buf_string(to, "};\n\n");
     buf_printf(to, "const struct op_table %s_ops = {\n", api->prefix);
     buf_printf(to, "    .service = \"%s.%s\",\n", api->package, api->service);
@@ -113,8 +131,12 @@ void cg_emit_routes(const struct cg_ir *ir, struct cg_out *out)
         cg_head(to, cg_source(api, out));
         buf_printf(to, "#include \"%s_server.h\"\n", api->prefix);
         for (size_t k = 0; k < api->op_count; k++) {
-            put_thunk(&api->ops[k], to);
-            put_binds(&api->ops[k], to);
+            const struct cg_op *op = &api->ops[k];
+
+            put_thunk(op, to);
+            put_binds(op, 0, to);
+            for (size_t f = 0; f < op->also_count; f++)
+                put_binds(&op->also[f], f + 1, to);
         }
         put_table(api, to);
     }

@@ -55,6 +55,20 @@ static void put_handler(const struct cg_api *api, const struct cg_op *op,
     buf_string(to, ");\n");
 }
 
+/* Each codec once, in the order of the endpoints. */
+static void put_codecs(const struct cg_api *api, struct buf *to)
+{
+    for (size_t i = 0; i < api->op_count; i++) {
+        const char *codec = api->ops[i].codec;
+        bool seen = !codec;
+
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = api->ops[k].codec && strcmp(api->ops[k].codec, codec) == 0;
+        if (!seen)
+            buf_printf(to, "extern const struct op_codec %s;\n", codec);
+    }
+}
+
 void cg_emit_server(const struct cg_ir *ir, struct cg_out *out)
 {
     for (size_t i = 0; i < ir->api_count; i++) {
@@ -73,6 +87,7 @@ void cg_emit_server(const struct cg_ir *ir, struct cg_out *out)
         buf_string(to, "struct srv_call;\n\n");
         cg_comment(to, api->doc);
         buf_printf(to, "extern const struct op_table %s_ops;\n", api->prefix);
+        put_codecs(api, to);
         for (size_t k = 0; k < api->op_count; k++)
             put_handler(api, &api->ops[k], out, to);
         buf_string(to, "\n#endif\n");

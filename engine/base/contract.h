@@ -119,7 +119,7 @@ struct msg_def {
     size_t size;            /* of the struct */
     enum msg_shape shape;
     const struct msg_field *fields; /* in declaration order */
-    size_t field_count;             /* 0 for messages of foreign protocols */
+    size_t field_count;
     bool open; /* unknown JSON keys are skipped, not refused: the schema has
                   properties and no `additionalProperties: false` */
 };
@@ -163,6 +163,25 @@ typedef bool op_handler(struct srv_call *call, const void *request, void *reply,
 typedef void op_failure(struct srv_call *call, const struct error *err,
                         void *reply);
 
+/*
+ * How the REST form of an endpoint differs from plain JSON in and out; what is
+ * NULL is as everywhere. Functions find op, body and headers in the call.
+ */
+struct op_codec {
+    /* Is a body of this Content-Type (never NULL) taken? */
+    bool (*takes)(const char *content_type);
+    /* Reads the body into `message` (zeroed); the URL is bound afterwards. */
+    bool (*decode)(struct srv_call *call, void *message, struct error *err);
+    /* Appends the answer to call->out; may set call->http_status,
+     * call->content_type and headers. */
+    bool (*encode)(struct srv_call *call, const void *message,
+                   struct error *err);
+    /* Appends the body of a failure, call->err, to call->out (JSON). */
+    void (*failure)(struct srv_call *call);
+    bool encodings; /* bodies may come with a Content-Encoding, which decode()
+                       undoes */
+};
+
 struct op_def {
     const char *id;                /* "runtime.predict" */
     const char *verb;              /* "POST"; NULL = no REST form */
@@ -182,6 +201,7 @@ struct op_def {
     op_failure *failure; /* NULL: the common error body */
     bool refuses;        /* what the model declines ends with the statuses of
                             ERR_VALIDATION_ERROR, not with those of success */
+    const struct op_codec *codec; /* REST; NULL: plain JSON */
 };
 
 /* All endpoints of one service; a program serves a list of these. */

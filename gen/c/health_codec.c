@@ -4,14 +4,47 @@
 
 #include "health_msg.h"
 
+static const struct msg_enum health_health_check_response_serving_status_values[] = {
+    {"UNKNOWN", 0},
+    {"SERVING", 1},
+    {"NOT_SERVING", 2},
+    {"SERVICE_UNKNOWN", 3},
+    {NULL, 0},
+};
+
+static const struct msg_field health_health_check_request_fields[] = {
+    {.json = "service",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Health__V1__HealthCheckRequest, service)},
+};
+
 const struct msg_def health_health_check_request_def = {
     .name = "grpc.health.v1.HealthCheckRequest",
     .descriptor = &grpc__health__v1__health_check_request__descriptor,
     .size = sizeof(Grpc__Health__V1__HealthCheckRequest),
+    .fields = health_health_check_request_fields,
+    .field_count = sizeof health_health_check_request_fields /
+                   sizeof health_health_check_request_fields[0],
+    .open = true,
+};
+
+static const struct msg_field health_health_check_response_fields[] = {
+    {.json = "status",
+     .number = 1,
+     .kind = MSG_ENUM,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Health__V1__HealthCheckResponse, status),
+     .values = health_health_check_response_serving_status_values},
 };
 
 const struct msg_def health_health_check_response_def = {
     .name = "grpc.health.v1.HealthCheckResponse",
     .descriptor = &grpc__health__v1__health_check_response__descriptor,
     .size = sizeof(Grpc__Health__V1__HealthCheckResponse),
+    .fields = health_health_check_response_fields,
+    .field_count = sizeof health_health_check_response_fields /
+                   sizeof health_health_check_response_fields[0],
+    .open = true,
 };

@@ -17,6 +17,8 @@ extern const struct msg_def health_health_check_request_def;
 #define health_health_check_response_init grpc__health__v1__health_check_response__init
 extern const struct msg_def health_health_check_response_def;
 
+#define health_health_check_response_serving_status _Grpc__Health__V1__HealthCheckResponse__ServingStatus
+
 static inline struct health_health_check_request *
 health_health_check_request_new(struct arena *arena)
 {

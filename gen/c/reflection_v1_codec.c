@@ -4,50 +4,239 @@
 
 #include "reflection_v1_msg.h"
 
+static const struct msg_field reflection_v1_server_reflection_request_fields[] = {
+    {.json = "host",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, host)},
+    {.json = "file_by_filename",
+     .number = 3,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, file_by_filename),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, message_request_case)},
+    {.json = "file_containing_symbol",
+     .number = 4,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, file_containing_symbol),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, message_request_case)},
+    {.json = "file_containing_extension",
+     .number = 5,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, file_containing_extension),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, message_request_case),
+     .sub = &reflection_v1_extension_request_def},
+    {.json = "all_extension_numbers_of_type",
+     .number = 6,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, all_extension_numbers_of_type),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, message_request_case)},
+    {.json = "list_services",
+     .number = 7,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, list_services),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionRequest, message_request_case)},
+};
+
 const struct msg_def reflection_v1_server_reflection_request_def = {
     .name = "grpc.reflection.v1.ServerReflectionRequest",
     .descriptor = &grpc__reflection__v1__server_reflection_request__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ServerReflectionRequest),
+    .fields = reflection_v1_server_reflection_request_fields,
+    .field_count = sizeof reflection_v1_server_reflection_request_fields /
+                   sizeof reflection_v1_server_reflection_request_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_extension_request_fields[] = {
+    {.json = "containing_type",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ExtensionRequest, containing_type)},
+    {.json = "extension_number",
+     .number = 2,
+     .kind = MSG_I32,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ExtensionRequest, extension_number)},
 };
 
 const struct msg_def reflection_v1_extension_request_def = {
     .name = "grpc.reflection.v1.ExtensionRequest",
     .descriptor = &grpc__reflection__v1__extension_request__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ExtensionRequest),
+    .fields = reflection_v1_extension_request_fields,
+    .field_count = sizeof reflection_v1_extension_request_fields /
+                   sizeof reflection_v1_extension_request_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_server_reflection_response_fields[] = {
+    {.json = "valid_host",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, valid_host)},
+    {.json = "original_request",
+     .number = 2,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, original_request),
+     .sub = &reflection_v1_server_reflection_request_def},
+    {.json = "file_descriptor_response",
+     .number = 4,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, file_descriptor_response),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1_file_descriptor_response_def},
+    {.json = "all_extension_numbers_response",
+     .number = 5,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, all_extension_numbers_response),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1_extension_number_response_def},
+    {.json = "list_services_response",
+     .number = 6,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, list_services_response),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1_list_service_response_def},
+    {.json = "error_response",
+     .number = 7,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, error_response),
+     .quantifier = offsetof(Grpc__Reflection__V1__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1_error_response_def},
 };
 
 const struct msg_def reflection_v1_server_reflection_response_def = {
     .name = "grpc.reflection.v1.ServerReflectionResponse",
     .descriptor = &grpc__reflection__v1__server_reflection_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ServerReflectionResponse),
+    .fields = reflection_v1_server_reflection_response_fields,
+    .field_count = sizeof reflection_v1_server_reflection_response_fields /
+                   sizeof reflection_v1_server_reflection_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_file_descriptor_response_fields[] = {
+    {.json = "file_descriptor_proto",
+     .number = 1,
+     .kind = MSG_BYTES,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1__FileDescriptorResponse, file_descriptor_proto),
+     .quantifier = offsetof(Grpc__Reflection__V1__FileDescriptorResponse, n_file_descriptor_proto)},
 };
 
 const struct msg_def reflection_v1_file_descriptor_response_def = {
     .name = "grpc.reflection.v1.FileDescriptorResponse",
     .descriptor = &grpc__reflection__v1__file_descriptor_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__FileDescriptorResponse),
+    .fields = reflection_v1_file_descriptor_response_fields,
+    .field_count = sizeof reflection_v1_file_descriptor_response_fields /
+                   sizeof reflection_v1_file_descriptor_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_extension_number_response_fields[] = {
+    {.json = "base_type_name",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ExtensionNumberResponse, base_type_name)},
+    {.json = "extension_number",
+     .number = 2,
+     .kind = MSG_I32,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1__ExtensionNumberResponse, extension_number),
+     .quantifier = offsetof(Grpc__Reflection__V1__ExtensionNumberResponse, n_extension_number)},
 };
 
 const struct msg_def reflection_v1_extension_number_response_def = {
     .name = "grpc.reflection.v1.ExtensionNumberResponse",
     .descriptor = &grpc__reflection__v1__extension_number_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ExtensionNumberResponse),
+    .fields = reflection_v1_extension_number_response_fields,
+    .field_count = sizeof reflection_v1_extension_number_response_fields /
+                   sizeof reflection_v1_extension_number_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_list_service_response_fields[] = {
+    {.json = "service",
+     .number = 1,
+     .kind = MSG_MSG,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1__ListServiceResponse, service),
+     .quantifier = offsetof(Grpc__Reflection__V1__ListServiceResponse, n_service),
+     .sub = &reflection_v1_service_response_def},
 };
 
 const struct msg_def reflection_v1_list_service_response_def = {
     .name = "grpc.reflection.v1.ListServiceResponse",
     .descriptor = &grpc__reflection__v1__list_service_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ListServiceResponse),
+    .fields = reflection_v1_list_service_response_fields,
+    .field_count = sizeof reflection_v1_list_service_response_fields /
+                   sizeof reflection_v1_list_service_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_service_response_fields[] = {
+    {.json = "name",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ServiceResponse, name)},
 };
 
 const struct msg_def reflection_v1_service_response_def = {
     .name = "grpc.reflection.v1.ServiceResponse",
     .descriptor = &grpc__reflection__v1__service_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ServiceResponse),
+    .fields = reflection_v1_service_response_fields,
+    .field_count = sizeof reflection_v1_service_response_fields /
+                   sizeof reflection_v1_service_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1_error_response_fields[] = {
+    {.json = "error_code",
+     .number = 1,
+     .kind = MSG_I32,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ErrorResponse, error_code)},
+    {.json = "error_message",
+     .number = 2,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1__ErrorResponse, error_message)},
 };
 
 const struct msg_def reflection_v1_error_response_def = {
     .name = "grpc.reflection.v1.ErrorResponse",
     .descriptor = &grpc__reflection__v1__error_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1__ErrorResponse),
+    .fields = reflection_v1_error_response_fields,
+    .field_count = sizeof reflection_v1_error_response_fields /
+                   sizeof reflection_v1_error_response_fields[0],
+    .open = true,
 };

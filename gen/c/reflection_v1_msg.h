@@ -52,6 +52,46 @@ reflection_v1_server_reflection_request_new(struct arena *arena)
     return message;
 }
 
+static inline void
+reflection_v1_server_reflection_request_set_file_by_filename(struct reflection_v1_server_reflection_request *message,
+                                                             char *value)
+{
+    message->message_request_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME;
+    message->file_by_filename = value;
+}
+
+static inline void
+reflection_v1_server_reflection_request_set_file_containing_symbol(struct reflection_v1_server_reflection_request *message,
+                                                                   char *value)
+{
+    message->message_request_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL;
+    message->file_containing_symbol = value;
+}
+
+static inline void
+reflection_v1_server_reflection_request_set_file_containing_extension(struct reflection_v1_server_reflection_request *message,
+                                                                      struct reflection_v1_extension_request *value)
+{
+    message->message_request_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION;
+    message->file_containing_extension = value;
+}
+
+static inline void
+reflection_v1_server_reflection_request_set_all_extension_numbers_of_type(struct reflection_v1_server_reflection_request *message,
+                                                                          char *value)
+{
+    message->message_request_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE;
+    message->all_extension_numbers_of_type = value;
+}
+
+static inline void
+reflection_v1_server_reflection_request_set_list_services(struct reflection_v1_server_reflection_request *message,
+                                                          char *value)
+{
+    message->message_request_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES;
+    message->list_services = value;
+}
+
 static inline struct reflection_v1_extension_request *
 reflection_v1_extension_request_new(struct arena *arena)
 {
@@ -72,6 +112,38 @@ reflection_v1_server_reflection_response_new(struct arena *arena)
     if (message)
         reflection_v1_server_reflection_response_init(message);
     return message;
+}
+
+static inline void
+reflection_v1_server_reflection_response_set_file_descriptor_response(struct reflection_v1_server_reflection_response *message,
+                                                                      struct reflection_v1_file_descriptor_response *value)
+{
+    message->message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+    message->file_descriptor_response = value;
+}
+
+static inline void
+reflection_v1_server_reflection_response_set_all_extension_numbers_response(struct reflection_v1_server_reflection_response *message,
+                                                                            struct reflection_v1_extension_number_response *value)
+{
+    message->message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE;
+    message->all_extension_numbers_response = value;
+}
+
+static inline void
+reflection_v1_server_reflection_response_set_list_services_response(struct reflection_v1_server_reflection_response *message,
+                                                                    struct reflection_v1_list_service_response *value)
+{
+    message->message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+    message->list_services_response = value;
+}
+
+static inline void
+reflection_v1_server_reflection_response_set_error_response(struct reflection_v1_server_reflection_response *message,
+                                                            struct reflection_v1_error_response *value)
+{
+    message->message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+    message->error_response = value;
 }
 
 static inline struct reflection_v1_file_descriptor_response *

@@ -4,50 +4,239 @@
 
 #include "reflection_v1alpha_msg.h"
 
+static const struct msg_field reflection_v1alpha_server_reflection_request_fields[] = {
+    {.json = "host",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, host)},
+    {.json = "file_by_filename",
+     .number = 3,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, file_by_filename),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, message_request_case)},
+    {.json = "file_containing_symbol",
+     .number = 4,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, file_containing_symbol),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, message_request_case)},
+    {.json = "file_containing_extension",
+     .number = 5,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, file_containing_extension),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, message_request_case),
+     .sub = &reflection_v1alpha_extension_request_def},
+    {.json = "all_extension_numbers_of_type",
+     .number = 6,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, all_extension_numbers_of_type),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, message_request_case)},
+    {.json = "list_services",
+     .number = 7,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, list_services),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionRequest, message_request_case)},
+};
+
 const struct msg_def reflection_v1alpha_server_reflection_request_def = {
     .name = "grpc.reflection.v1alpha.ServerReflectionRequest",
     .descriptor = &grpc__reflection__v1alpha__server_reflection_request__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ServerReflectionRequest),
+    .fields = reflection_v1alpha_server_reflection_request_fields,
+    .field_count = sizeof reflection_v1alpha_server_reflection_request_fields /
+                   sizeof reflection_v1alpha_server_reflection_request_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_extension_request_fields[] = {
+    {.json = "containing_type",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ExtensionRequest, containing_type)},
+    {.json = "extension_number",
+     .number = 2,
+     .kind = MSG_I32,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ExtensionRequest, extension_number)},
 };
 
 const struct msg_def reflection_v1alpha_extension_request_def = {
     .name = "grpc.reflection.v1alpha.ExtensionRequest",
     .descriptor = &grpc__reflection__v1alpha__extension_request__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ExtensionRequest),
+    .fields = reflection_v1alpha_extension_request_fields,
+    .field_count = sizeof reflection_v1alpha_extension_request_fields /
+                   sizeof reflection_v1alpha_extension_request_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_server_reflection_response_fields[] = {
+    {.json = "valid_host",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, valid_host)},
+    {.json = "original_request",
+     .number = 2,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, original_request),
+     .sub = &reflection_v1alpha_server_reflection_request_def},
+    {.json = "file_descriptor_response",
+     .number = 4,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, file_descriptor_response),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1alpha_file_descriptor_response_def},
+    {.json = "all_extension_numbers_response",
+     .number = 5,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, all_extension_numbers_response),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1alpha_extension_number_response_def},
+    {.json = "list_services_response",
+     .number = 6,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, list_services_response),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1alpha_list_service_response_def},
+    {.json = "error_response",
+     .number = 7,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, error_response),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ServerReflectionResponse, message_response_case),
+     .sub = &reflection_v1alpha_error_response_def},
 };
 
 const struct msg_def reflection_v1alpha_server_reflection_response_def = {
     .name = "grpc.reflection.v1alpha.ServerReflectionResponse",
     .descriptor = &grpc__reflection__v1alpha__server_reflection_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ServerReflectionResponse),
+    .fields = reflection_v1alpha_server_reflection_response_fields,
+    .field_count = sizeof reflection_v1alpha_server_reflection_response_fields /
+                   sizeof reflection_v1alpha_server_reflection_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_file_descriptor_response_fields[] = {
+    {.json = "file_descriptor_proto",
+     .number = 1,
+     .kind = MSG_BYTES,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1alpha__FileDescriptorResponse, file_descriptor_proto),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__FileDescriptorResponse, n_file_descriptor_proto)},
 };
 
 const struct msg_def reflection_v1alpha_file_descriptor_response_def = {
     .name = "grpc.reflection.v1alpha.FileDescriptorResponse",
     .descriptor = &grpc__reflection__v1alpha__file_descriptor_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__FileDescriptorResponse),
+    .fields = reflection_v1alpha_file_descriptor_response_fields,
+    .field_count = sizeof reflection_v1alpha_file_descriptor_response_fields /
+                   sizeof reflection_v1alpha_file_descriptor_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_extension_number_response_fields[] = {
+    {.json = "base_type_name",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ExtensionNumberResponse, base_type_name)},
+    {.json = "extension_number",
+     .number = 2,
+     .kind = MSG_I32,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ExtensionNumberResponse, extension_number),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ExtensionNumberResponse, n_extension_number)},
 };
 
 const struct msg_def reflection_v1alpha_extension_number_response_def = {
     .name = "grpc.reflection.v1alpha.ExtensionNumberResponse",
     .descriptor = &grpc__reflection__v1alpha__extension_number_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ExtensionNumberResponse),
+    .fields = reflection_v1alpha_extension_number_response_fields,
+    .field_count = sizeof reflection_v1alpha_extension_number_response_fields /
+                   sizeof reflection_v1alpha_extension_number_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_list_service_response_fields[] = {
+    {.json = "service",
+     .number = 1,
+     .kind = MSG_MSG,
+     .card = MSG_LIST,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ListServiceResponse, service),
+     .quantifier = offsetof(Grpc__Reflection__V1alpha__ListServiceResponse, n_service),
+     .sub = &reflection_v1alpha_service_response_def},
 };
 
 const struct msg_def reflection_v1alpha_list_service_response_def = {
     .name = "grpc.reflection.v1alpha.ListServiceResponse",
     .descriptor = &grpc__reflection__v1alpha__list_service_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ListServiceResponse),
+    .fields = reflection_v1alpha_list_service_response_fields,
+    .field_count = sizeof reflection_v1alpha_list_service_response_fields /
+                   sizeof reflection_v1alpha_list_service_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_service_response_fields[] = {
+    {.json = "name",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ServiceResponse, name)},
 };
 
 const struct msg_def reflection_v1alpha_service_response_def = {
     .name = "grpc.reflection.v1alpha.ServiceResponse",
     .descriptor = &grpc__reflection__v1alpha__service_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ServiceResponse),
+    .fields = reflection_v1alpha_service_response_fields,
+    .field_count = sizeof reflection_v1alpha_service_response_fields /
+                   sizeof reflection_v1alpha_service_response_fields[0],
+    .open = true,
+};
+
+static const struct msg_field reflection_v1alpha_error_response_fields[] = {
+    {.json = "error_code",
+     .number = 1,
+     .kind = MSG_I32,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ErrorResponse, error_code)},
+    {.json = "error_message",
+     .number = 2,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Grpc__Reflection__V1alpha__ErrorResponse, error_message)},
 };
 
 const struct msg_def reflection_v1alpha_error_response_def = {
     .name = "grpc.reflection.v1alpha.ErrorResponse",
     .descriptor = &grpc__reflection__v1alpha__error_response__descriptor,
     .size = sizeof(Grpc__Reflection__V1alpha__ErrorResponse),
+    .fields = reflection_v1alpha_error_response_fields,
+    .field_count = sizeof reflection_v1alpha_error_response_fields /
+                   sizeof reflection_v1alpha_error_response_fields[0],
+    .open = true,
 };

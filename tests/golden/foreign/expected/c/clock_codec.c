@@ -4,14 +4,155 @@
 
 #include "clock_msg.h"
 
+static const struct msg_enum clock_ask_zone_kind_values[] = {
+    {"UTC", 0},
+    {"LOCAL", 1},
+    {NULL, 0},
+};
+
+static const struct msg_field clock_ask__others_entry_fields[] = {
+    {.json = "key",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask__OthersEntry, key)},
+    {.json = "value",
+     .number = 2,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask__OthersEntry, value),
+     .sub = &clock_ask_zone_def},
+};
+
+static const struct msg_def clock_ask__others_entry_def = {
+    .name = "other.clock.v2.Ask.OthersEntry",
+    .descriptor = &other__clock__v2__ask__others_entry__descriptor,
+    .size = sizeof(Other__Clock__V2__Ask__OthersEntry),
+    .fields = clock_ask__others_entry_fields,
+    .field_count = sizeof clock_ask__others_entry_fields /
+                   sizeof clock_ask__others_entry_fields[0],
+};
+
+static const struct msg_field clock_ask__flags_entry_fields[] = {
+    {.json = "key",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask__FlagsEntry, key)},
+    {.json = "value",
+     .number = 2,
+     .kind = MSG_BOOL,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask__FlagsEntry, value)},
+};
+
+static const struct msg_def clock_ask__flags_entry_def = {
+    .name = "other.clock.v2.Ask.FlagsEntry",
+    .descriptor = &other__clock__v2__ask__flags_entry__descriptor,
+    .size = sizeof(Other__Clock__V2__Ask__FlagsEntry),
+    .fields = clock_ask__flags_entry_fields,
+    .field_count = sizeof clock_ask__flags_entry_fields /
+                   sizeof clock_ask__flags_entry_fields[0],
+};
+
+static const struct msg_field clock_ask_fields[] = {
+    {.json = "zone",
+     .number = 1,
+     .kind = MSG_MSG,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask, zone),
+     .sub = &clock_ask_zone_def},
+    {.json = "others",
+     .number = 2,
+     .kind = MSG_MSG,
+     .card = MSG_MAP,
+     .offset = offsetof(Other__Clock__V2__Ask, others),
+     .quantifier = offsetof(Other__Clock__V2__Ask, n_others),
+     .sub = &clock_ask__others_entry_def},
+    {.json = "flags",
+     .number = 3,
+     .kind = MSG_BOOL,
+     .card = MSG_MAP,
+     .offset = offsetof(Other__Clock__V2__Ask, flags),
+     .quantifier = offsetof(Other__Clock__V2__Ask, n_flags),
+     .sub = &clock_ask__flags_entry_def},
+    {.json = "offsets",
+     .number = 4,
+     .kind = MSG_I32,
+     .card = MSG_LIST,
+     .offset = offsetof(Other__Clock__V2__Ask, offsets),
+     .quantifier = offsetof(Other__Clock__V2__Ask, n_offsets)},
+    {.json = "seconds",
+     .number = 5,
+     .kind = MSG_F64,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Other__Clock__V2__Ask, seconds),
+     .quantifier = offsetof(Other__Clock__V2__Ask, precision_case)},
+    {.json = "ticks",
+     .number = 6,
+     .kind = MSG_U64,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Other__Clock__V2__Ask, ticks),
+     .quantifier = offsetof(Other__Clock__V2__Ask, precision_case)},
+    {.json = "words",
+     .number = 7,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .flags = MSG_IN_ONEOF,
+     .offset = offsetof(Other__Clock__V2__Ask, words),
+     .quantifier = offsetof(Other__Clock__V2__Ask, precision_case)},
+    {.json = "place",
+     .number = 8,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask, place)},
+};
+
 const struct msg_def clock_ask_def = {
     .name = "other.clock.v2.Ask",
     .descriptor = &other__clock__v2__ask__descriptor,
     .size = sizeof(Other__Clock__V2__Ask),
+    .fields = clock_ask_fields,
+    .field_count = sizeof clock_ask_fields /
+                   sizeof clock_ask_fields[0],
+    .open = true,
+};
+
+static const struct msg_field clock_ask_zone_fields[] = {
+    {.json = "kind",
+     .number = 1,
+     .kind = MSG_ENUM,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Ask__Zone, kind),
+     .values = clock_ask_zone_kind_values},
+};
+
+const struct msg_def clock_ask_zone_def = {
+    .name = "other.clock.v2.Ask.Zone",
+    .descriptor = &other__clock__v2__ask__zone__descriptor,
+    .size = sizeof(Other__Clock__V2__Ask__Zone),
+    .fields = clock_ask_zone_fields,
+    .field_count = sizeof clock_ask_zone_fields /
+                   sizeof clock_ask_zone_fields[0],
+    .open = true,
+};
+
+static const struct msg_field clock_tell_fields[] = {
+    {.json = "text",
+     .number = 1,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Other__Clock__V2__Tell, text)},
 };
 
 const struct msg_def clock_tell_def = {
     .name = "other.clock.v2.Tell",
     .descriptor = &other__clock__v2__tell__descriptor,
     .size = sizeof(Other__Clock__V2__Tell),
+    .fields = clock_tell_fields,
+    .field_count = sizeof clock_tell_fields /
+                   sizeof clock_tell_fields[0],
+    .open = true,
 };

@@ -11,7 +11,17 @@
 
 #define clock_ask Other__Clock__V2__Ask
 #define clock_ask_init other__clock__v2__ask__init
+#define clock_ask_others_entry Other__Clock__V2__Ask__OthersEntry
+#define clock_ask_others_entry_init other__clock__v2__ask__others_entry__init
+#define clock_ask_flags_entry Other__Clock__V2__Ask__FlagsEntry
+#define clock_ask_flags_entry_init other__clock__v2__ask__flags_entry__init
 extern const struct msg_def clock_ask_def;
+
+#define clock_ask_zone Other__Clock__V2__Ask__Zone
+#define clock_ask_zone_init other__clock__v2__ask__zone__init
+extern const struct msg_def clock_ask_zone_def;
+
+#define clock_ask_zone_kind _Other__Clock__V2__Ask__Zone__Kind
 
 #define clock_tell Other__Clock__V2__Tell
 #define clock_tell_init other__clock__v2__tell__init
@@ -25,6 +35,38 @@ clock_ask_new(struct arena *arena)
 
     if (message)
         clock_ask_init(message);
+    return message;
+}
+
+static inline void
+clock_ask_set_seconds(struct clock_ask *message, double value)
+{
+    message->precision_case = OTHER__CLOCK__V2__ASK__PRECISION_SECONDS;
+    message->seconds = value;
+}
+
+static inline void
+clock_ask_set_ticks(struct clock_ask *message, uint64_t value)
+{
+    message->precision_case = OTHER__CLOCK__V2__ASK__PRECISION_TICKS;
+    message->ticks = value;
+}
+
+static inline void
+clock_ask_set_words(struct clock_ask *message, char *value)
+{
+    message->precision_case = OTHER__CLOCK__V2__ASK__PRECISION_WORDS;
+    message->words = value;
+}
+
+static inline struct clock_ask_zone *
+clock_ask_zone_new(struct arena *arena)
+{
+    struct clock_ask_zone *message =
+        (struct clock_ask_zone *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        clock_ask_zone_init(message);
     return message;
 }
 

@@ -7,6 +7,10 @@ static bool serve_now(struct srv_call *call, const void *request,
     return handle_clock_now(call, request, reply, err);
 }
 
+static const struct op_bind now_binds_2[] = {
+    {"place", OP_FROM_PATH, 7},
+};
+
 static bool serve_ticks(struct srv_call *call, const void *request,
                         void *reply, struct error *err)
 {
@@ -16,16 +20,51 @@ static bool serve_ticks(struct srv_call *call, const void *request,
 static const struct op_def ops[] = {
     {
         .id = "clock.now",
+        .verb = "POST",
+        .path = "/now",
         .method = "/other.clock.v2.Clock/Now",
         .request = &clock_ask_def,
         .reply = &clock_tell_def,
-        .has_body = false,
+        .has_body = true,
         .run = OP_INLINE,
         .stream = OP_UNARY,
         .safety = OP_READ,
         .deadline_ms = 0,
         .max_body = 0,
         .handle = serve_now,
+        .codec = &clock_short_codec,
+    },
+    {
+        .id = "clock.now",
+        .verb = "POST",
+        .path = "/now/",
+        .request = &clock_ask_def,
+        .reply = &clock_tell_def,
+        .has_body = true,
+        .run = OP_INLINE,
+        .stream = OP_UNARY,
+        .safety = OP_READ,
+        .deadline_ms = 0,
+        .max_body = 0,
+        .handle = serve_now,
+        .codec = &clock_short_codec,
+    },
+    {
+        .id = "clock.now",
+        .verb = "POST",
+        .path = "/places/{place}/now",
+        .request = &clock_ask_def,
+        .reply = &clock_tell_def,
+        .binds = now_binds_2,
+        .bind_count = 1,
+        .has_body = true,
+        .run = OP_INLINE,
+        .stream = OP_UNARY,
+        .safety = OP_READ,
+        .deadline_ms = 0,
+        .max_body = 0,
+        .handle = serve_now,
+        .codec = &clock_short_codec,
     },
     {
         .id = "clock.ticks",

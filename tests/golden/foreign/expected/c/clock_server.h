@@ -10,10 +10,11 @@ struct srv_call;
 
 /* A service that others defined. */
 extern const struct op_table clock_ops;
+extern const struct op_codec clock_short_codec;
 
 /*
  * The time.
- * other.clock.v2.Clock/Now
+ * POST /now, other.clock.v2.Clock/Now
  */
 bool handle_clock_now(struct srv_call *call,
                       const struct clock_ask *request,
