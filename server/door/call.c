@@ -7,6 +7,7 @@
  */
 #include "call.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -62,6 +63,21 @@ void call_answer_raw(struct srv_call *call, const char *content_type,
         .content_type = content_type, .bytes = bytes, .size = size};
 }
 
+void call_add_header(struct srv_call *call, const char *name, const char *value)
+{
+    assert(call->reply_header_count < CALL_HEADERS_MAX);
+    call->reply_headers[call->reply_header_count++] =
+        (struct srv_header){.name = name, .value = value};
+}
+
+void call_after(struct srv_call *call, void (*after)(void *context),
+                void *context)
+{
+    assert(!call->after);
+    call->after = after;
+    call->after_context = context;
+}
+
 /* ---- decode ---- */
 
 static bool no_memory(struct error *err)
@@ -93,6 +109,8 @@ static bool decode_body(struct srv_call *call, void *message, struct error *err)
 
     if (!op->has_body || (call->body_size == 0 && may_be_empty(op)))
         return true;
+    if (op->codec && op->codec->decode)
+        return op->codec->decode(call, message, err);
     return json_decode_into(op->request, call->body, call->body_size,
                             &call->arena, message, err);
 }
@@ -167,8 +185,13 @@ static bool encode_message(struct srv_call *call, const void *message,
     if (call->door == DOOR_GRPC) {
         ok = proto_encode(call->op->reply, message, &call->out, err);
     } else {
+        const struct op_codec *codec = call->op->codec;
+
         call->content_type = json_type;
-        ok = json_encode(call->op->reply, message, &call->out, err);
+        ok = codec && codec->encode
+                 ? codec->encode(call, message, err)
+                 : json_encode(call->op->reply, message, &call->out, err);
+        ok = ok && (buf_ok(&call->out) || no_memory(err));
     }
     if (!ok)
         buf_clear(&call->out);
@@ -242,6 +265,20 @@ static void put_common_failure(struct srv_call *call)
     buf_char(out, '}');
 }
 
+/* The failure as the endpoint's codec writes it; false if it does not. */
+static bool put_codec_failure(struct srv_call *call)
+{
+    const struct op_codec *codec = call->op ? call->op->codec : NULL;
+
+    if (!codec || !codec->failure)
+        return false;
+    call->content_type = json_type;
+    call->reply_header_count = 0;
+    buf_clear(&call->out);
+    codec->failure(call);
+    return true;
+}
+
 /* The failure in the endpoint's own message; false if it has none. */
 static bool put_own_failure(struct srv_call *call)
 {
@@ -298,7 +335,7 @@ static void answer_failure(struct srv_call *call)
         call->retry_after_s = 1;
     if (call->door == DOOR_GRPC)
         answer_grpc_failure(call);
-    else if (!put_own_failure(call))
+    else if (!put_codec_failure(call) && !put_own_failure(call))
         put_common_failure(call);
 }
 
@@ -339,6 +376,8 @@ void call_serve(struct srv_call *call)
     error_clear(err);
     buf_clear(&call->out);
     call->content_type = NULL;
+    call->reply_header_count = 0;
+    call->after = NULL;
     call->http_status = err_info(ERR_NONE)->http;
     call->grpc_status = err_info(ERR_NONE)->grpc;
     if (!decode(call, err) ||
@@ -346,6 +385,8 @@ void call_serve(struct srv_call *call)
                           err) ||
         !check_time(call, err) || !handle(call, err) || !encode(call, err))
         answer_failure(call);
+    if (call->after)
+        call->after(call->after_context);
     finish(call);
 }
 

@@ -32,6 +32,8 @@ struct srv_header {
     const char *value;
 };
 
+enum { CALL_HEADERS_MAX = 2 };
+
 /* Bytes that a handler answers instead of a message (REST only). */
 struct srv_raw {
     const char *content_type; /* static; NULL = the reply message is used */
@@ -51,6 +53,7 @@ struct srv_call {
     const char **binds; /* REST: decoded values of op->binds, NULL = absent */
     const struct srv_header *headers;
     size_t header_count;
+    size_t body_max;      /* bytes that a body may have, here and unpacked */
     const char *peer;     /* "127.0.0.1", without the port */
     bool peer_is_local;   /* the peer is a loopback address */
     uint64_t started_ns;  /* clock_now_ns() when the head was complete */
@@ -69,6 +72,10 @@ struct srv_call {
     const char *content_type; /* of out; REST */
     int http_status;          /* by table from err.code */
     int grpc_status;          /* same */
+    struct srv_header reply_headers[CALL_HEADERS_MAX]; /* REST */
+    size_t reply_header_count;
+    void (*after)(void *context); /* see call_after() */
+    void *after_context;
 
     /* streaming; see below */
     struct door_stream *stream;
@@ -106,6 +113,19 @@ bool call_should_stop(const struct srv_call *call);
 /* Answers with bytes of another type than JSON; see struct srv_raw. */
 void call_answer_raw(struct srv_call *call, const char *content_type,
                      const void *bytes, size_t size);
+
+/* Adds a header to the answer (REST); both live as long as the call. At most
+ * CALL_HEADERS_MAX, which a codec of ours must not exceed. */
+void call_add_header(struct srv_call *call, const char *name,
+                     const char *value);
+
+/*
+ * Calls `after(context)` once the answer is encoded, or when it never will be:
+ * a reply may point at memory that something borrowed keeps until then. One per
+ * call.
+ */
+void call_after(struct srv_call *call, void (*after)(void *context),
+                void *context);
 
 /* ---- streams (op->stream == OP_SERVER) ----
  *

@@ -264,6 +264,7 @@ bool rpc_receive(struct grpc_rpc *rpc)
     size_t size;
 
     fill_call(rpc);
+    rpc->call.body_max = limit;
     if (!rpc->payload) {
         call_refuse(&rpc->call, ERR_BAD_REQUEST, 0, "the call has no message");
         return false;

@@ -371,7 +371,8 @@ static bool check_body(struct http_head *head, const struct http_rules *rules,
         limit = rules->body_limit(rules->context, bytes + head->verb.at,
                                   head->verb.size, bytes + head->target.at,
                                   head->target.size, &head->endpoint);
-    if (head->has_encoding)
+    if (head->has_encoding && !(rules->takes_encoding && head->endpoint &&
+                                rules->takes_encoding(head->endpoint)))
         return refuse(head, ERR_UNSUPPORTED_MEDIA_TYPE,
                       "Content-Encoding is not supported");
     if (head->length > limit)

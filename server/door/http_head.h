@@ -39,6 +39,9 @@ typedef void http_refusal(void *context, const void *endpoint,
                           enum err_code code, const char *reason,
                           struct buf *body);
 
+/* Whether this endpoint, never NULL, takes bodies with a Content-Encoding. */
+typedef bool http_takes_encoding(const void *endpoint);
+
 struct http_rules {
     const char *const *hosts; /* NULL-ended, without ports */
     bool any_host;            /* every other host, too */
@@ -47,6 +50,7 @@ struct http_rules {
     size_t small_body; /* bodies up to this size are allowed everywhere */
     http_body_limit *body_limit; /* asked about larger and chunked ones; NULL
                                     = small_body is the limit */
+    http_takes_encoding *takes_encoding; /* NULL = none does */
     http_refusal *refusal; /* NULL: endpoints have no refusals of their own */
     void *context;         /* of both */
 };

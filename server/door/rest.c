@@ -207,7 +207,10 @@ static bool check_type(const struct srv_call *call, struct error *err)
 {
     const char *type = call_header(call, "content-type");
 
-    if (!call->op->has_body || !type || type_is_json(type))
+    const struct op_codec *codec = call->op->codec;
+
+    if (!call->op->has_body || !type || type_is_json(type) ||
+        (codec && codec->takes && codec->takes(type)))
         return true;
     return fail(err, ERR_UNSUPPORTED_MEDIA_TYPE,
                 "Content-Type must be application/json in UTF-8");
@@ -235,6 +238,8 @@ static bool find_endpoint(struct rest_request *request, const char *verb,
         return false;
     call->op = request->match.op;
     call->binds = request->match.binds;
+    call->body_max = call->op->max_body ? call->op->max_body
+                                        : request->rest->options.door->max_body;
     call->deadline_ns = deadline_of(request->rest, call);
     return caller_limit_time(call, err) && check_type(call, err);
 }
@@ -310,6 +315,10 @@ static bool add_headers(const struct rest_request *request,
     bool last =
         atomic_load_explicit(&request->rest->leaving, memory_order_relaxed);
 
+    for (size_t i = 0; i < call->reply_header_count; i++)
+        if (!add_text(response, call->reply_headers[i].name,
+                      call->reply_headers[i].value))
+            return false;
     return add_text(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                     call->content_type) &&
            add_retry_after(response, call->retry_after_s) &&

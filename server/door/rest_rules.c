@@ -49,6 +49,13 @@ static size_t body_limit(void *context, const char *verb, size_t verb_size,
     return limit;
 }
 
+static bool takes_encoding(const void *endpoint)
+{
+    const struct op_def *op = endpoint;
+
+    return op->codec && op->codec->encodings;
+}
+
 /* The same answer that the endpoint gives to every failure. */
 static void refusal(void *context, const void *endpoint, enum err_code code,
                     const char *reason, struct buf *body)
@@ -122,6 +129,7 @@ bool rest_rules_init(struct rest_rules *rules,
                                       .origins = allowed,
                                       .small_body = smallest_body(options),
                                       .body_limit = body_limit,
+                                      .takes_encoding = takes_encoding,
                                       .refusal = refusal,
                                       .context = rules};
     return true;
