@@ -5,15 +5,45 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "accuracy.h"
 #include "clock.h"
 #include "log.h"
+#include "oip_server.h"
 #include "runtime_server.h"
 #include "text_server.h"
 
-const struct op_table *const app_tables[] = {&runtime_ops, &text_ops, NULL};
+const struct op_table *const app_tables[] = {&runtime_ops, &text_ops, &oip_ops,
+                                             NULL};
+
+/* How often a thread that waits for a worker looks whether its caller left. */
+static const uint64_t look_ns = 20000000;
+
+/* ---- all of the process ---- */
+
+bool apps_add(struct srv_apps *apps, struct srv_app *app)
+{
+    size_t count = atomic_load(&apps->count);
+
+    if (count == APPS_MAX)
+        return false;
+    apps->items[count] = app;
+    atomic_store(&apps->count, count + 1);
+    app->peers = apps;
+    return true;
+}
+
+size_t apps_list(const struct srv_apps *apps, struct srv_app *items[APPS_MAX])
+{
+    size_t count = atomic_load(&apps->count);
+
+    memcpy(items, apps->items, count * sizeof(struct srv_app *));
+    return count;
+}
+
+/* ---- one ---- */
 
 /* All findings, for whoever starts the program. */
 static void print_report(const struct doc_report *report)
@@ -78,6 +108,17 @@ static bool may_share_work(const struct srv_config *config,
            serving->cpu_cores >= 2;
 }
 
+static void init_workers(struct srv_app *app)
+{
+    pthread_condattr_t clock;
+
+    (void)pthread_mutex_init(&app->workers_mu, NULL);
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&app->worker_put, &clock);
+    (void)pthread_condattr_destroy(&clock);
+}
+
 struct srv_app *app_open(const struct srv_config *config, const char *path,
                          int workers, struct eng_team *team, int stop_fd,
                          struct error *err)
@@ -88,7 +129,7 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
         fail(err, ERR_OUT_OF_MEMORY, "no memory for the service");
         return NULL;
     }
-    (void)pthread_mutex_init(&app->workers_mu, NULL);
+    init_workers(app);
     app->config = config;
     app->stop_fd = stop_fd;
     app->state = APP_STARTING;
@@ -123,6 +164,7 @@ void app_close(struct srv_app *app)
     eng_model_put(app->model);
     metrics_release(&app->metrics);
     bundle_close(app->bundle);
+    (void)pthread_cond_destroy(&app->worker_put);
     (void)pthread_mutex_destroy(&app->workers_mu);
     free(app);
 }
@@ -263,7 +305,47 @@ void app_worker_put(struct srv_app *app, struct pipeline_worker *worker)
 {
     (void)pthread_mutex_lock(&app->workers_mu);
     app->workers[app->idle_count++] = worker;
+    if (app->waiting_count)
+        (void)pthread_cond_signal(&app->worker_put);
     (void)pthread_mutex_unlock(&app->workers_mu);
+}
+
+/* Until a worker was put, `until_ns`, or a look is due. */
+static void wait_locked(struct srv_app *app, uint64_t until_ns)
+{
+    uint64_t at_ns = clock_now_ns() + look_ns;
+    struct timespec at;
+
+    if (until_ns < at_ns)
+        at_ns = until_ns;
+    at.tv_sec = (time_t)(at_ns / 1000000000);
+    at.tv_nsec = (long)(at_ns % 1000000000);
+    app->waiting_count++;
+    (void)pthread_cond_timedwait(&app->worker_put, &app->workers_mu, &at);
+    app->waiting_count--;
+}
+
+struct pipeline_worker *app_worker_wait(struct srv_app *app,
+                                        uint64_t deadline_ns,
+                                        const atomic_bool *cancelled,
+                                        struct error *err)
+{
+    struct pipeline_worker *worker = NULL;
+
+    error_clear(err);
+    (void)pthread_mutex_lock(&app->workers_mu);
+    while (!worker && err->code == ERR_NONE) {
+        if (app->idle_count > 0)
+            worker = app->workers[--app->idle_count];
+        else if (atomic_load(cancelled))
+            (void)fail(err, ERR_CANCELLED, "the caller is gone");
+        else if (clock_now_ns() >= deadline_ns)
+            (void)fail(err, ERR_TIMEOUT, "the deadline passed before the work");
+        else
+            wait_locked(app, deadline_ns);
+    }
+    (void)pthread_mutex_unlock(&app->workers_mu);
+    return worker;
 }
 
 void app_count(const struct srv_call *call)

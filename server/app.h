@@ -18,6 +18,7 @@
 #include "config.h"
 #include "door.h"
 #include "metrics.h"
+#include "oip/stats.h"
 #include "pipeline.h"
 
 /* Version of the Runtime API, not of the model. */
@@ -33,6 +34,25 @@ enum app_state {
 /* Every service that a bundle's port answers; NULL-ended. */
 extern const struct op_table *const app_tables[];
 
+struct srv_app;
+
+/* The models of the process, in the order in which their ports opened; those
+ * protocols that are not bound to one model see all of them on any port.
+ * Threads: adding by one, reading by any. */
+enum { APPS_MAX = 16 };
+
+struct srv_apps {
+    struct srv_app *items[APPS_MAX];
+    atomic_size_t count; /* of items that are set */
+};
+
+/* Adds an app, which must live until no door is open any more. False when
+ * there are APPS_MAX. */
+bool apps_add(struct srv_apps *apps, struct srv_app *app);
+
+/* Fills `items` and returns how many there are. */
+size_t apps_list(const struct srv_apps *apps, struct srv_app *items[APPS_MAX]);
+
 struct srv_app {
     const struct srv_config *config;
     struct eng_team *team; /* NULL = each prediction has one thread */
@@ -40,6 +60,8 @@ struct srv_app {
     struct eng_model *model;   /* NULL until loaded */
     struct pipeline *pipeline; /* same */
     struct srv_metrics metrics;
+    struct oip_stats oip;
+    const struct srv_apps *peers; /* with this one; NULL = it is alone */
     /* NULL until open, when requests come already; for the load that /metrics
      * tells */
     _Atomic(struct door *) door;
@@ -52,6 +74,8 @@ struct srv_app {
     uint64_t drained_ns;
 
     pthread_mutex_t workers_mu;
+    pthread_cond_t worker_put;        /* monotonic clock */
+    int waiting_count;                /* threads that wait; under workers_mu */
     struct pipeline_worker **workers; /* idle ones; under workers_mu */
     int worker_count;                 /* all of them */
     int idle_count;                   /* under workers_mu */
@@ -96,6 +120,16 @@ bool app_takes(const struct srv_app *app, const struct srv_call *call,
  * of app_open(). Give it back with app_worker_put(). */
 struct pipeline_worker *app_worker_get(struct srv_app *app);
 void app_worker_put(struct srv_app *app, struct pipeline_worker *worker);
+
+/*
+ * As app_worker_get() for a call that came through another port, where more
+ * calls may run than this app has workers: waits for one.
+ * NULL: ERR_TIMEOUT, ERR_CANCELLED.
+ */
+struct pipeline_worker *app_worker_wait(struct srv_app *app,
+                                        uint64_t deadline_ns,
+                                        const atomic_bool *cancelled,
+                                        struct error *err);
 
 /* Counts a finished call; for door_options.finished. */
 void app_count(const struct srv_call *call);

@@ -47,6 +47,13 @@ void metrics_release(struct srv_metrics *metrics)
     (void)pthread_mutex_destroy(&metrics->mu);
 }
 
+/* Endpoint `k` of the table is the one before it under another URL; they are
+ * counted together, in the row of the first. */
+static bool is_repeated(const struct op_table *table, size_t k)
+{
+    return k > 0 && strcmp(table->ops[k].id, table->ops[k - 1].id) == 0;
+}
+
 static struct metrics_op *find(const struct srv_metrics *metrics,
                                const struct op_def *op)
 {
@@ -55,8 +62,13 @@ static struct metrics_op *find(const struct srv_metrics *metrics,
     for (size_t i = 0; op && metrics->tables[i]; i++) {
         const struct op_table *table = metrics->tables[i];
 
-        if (op >= table->ops && op < table->ops + table->count)
-            return row + (op - table->ops);
+        if (op >= table->ops && op < table->ops + table->count) {
+            size_t k = (size_t)(op - table->ops);
+
+            while (is_repeated(table, k))
+                k--;
+            return row + k;
+        }
         row += table->count;
     }
     return NULL;
@@ -197,7 +209,8 @@ static void write_counts(const struct srv_metrics *metrics, struct buf *out)
         const struct op_table *table = metrics->tables[i];
 
         for (size_t k = 0; k < table->count; k++, row++)
-            for (int door = 0; door < METRICS_DOORS; door++)
+            for (int door = 0; !is_repeated(table, k) && door < METRICS_DOORS;
+                 door++)
                 write_codes(table->ops[k].id, door_names[door],
                             row->by_code[door], out);
     }
@@ -270,6 +283,7 @@ void metrics_write_text(struct srv_metrics *metrics,
                "Time from the request's head to its answer.");
     for (size_t i = 0; metrics->tables[i]; i++)
         for (size_t k = 0; k < metrics->tables[i]->count; k++, row++)
-            write_histogram(metrics->tables[i]->ops[k].id, row, out);
+            if (!is_repeated(metrics->tables[i], k))
+                write_histogram(metrics->tables[i]->ops[k].id, row, out);
     write_gauges(gauges, metrics_uptime_s(metrics), out);
 }

@@ -105,6 +105,10 @@ struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
                                             struct error *err);
 void pipeline_worker_free(struct pipeline_worker *worker);
 
+/* Its engine run, for who has the model's tensors and needs no steps; the
+ * worker's holder uses it. */
+struct eng_run *pipeline_worker_run(struct pipeline_worker *worker);
+
 struct pipeline_request {
     const struct pipeline_value *values; /* the request's `data` */
     size_t count;

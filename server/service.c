@@ -222,6 +222,8 @@ bool service_open(struct service *service,
                             options->team, options->stop_fd, err);
     if (!service->app)
         return false;
+    if (!apps_add(options->apps, service->app))
+        return fail(err, ERR_USAGE, "at most %d bundles", (int)APPS_MAX);
     choose_log_level(options, service->app->bundle);
     if (!open_presence(service, options, err) ||
         !open_door(service, options->config, err))
@@ -279,22 +281,24 @@ void service_stop(struct service *service)
         door_set_serving(service->door, false);
 }
 
-/* A door is only ever open for an app. */
-static void drain(const struct service *service)
+void service_drain(struct service *service)
 {
-    log_event(LOG_INFO, "draining", "port=%d", service->port);
-    door_drain(service->door, grace_ms(service->app));
-    log_event(LOG_INFO, "drained", "port=%d", service->port);
+    service_stop(service);
+    /* A door is only ever open for an app. */
+    if (service->app && service->door) {
+        log_event(LOG_INFO, "draining", "port=%d", service->port);
+        door_drain(service->door, grace_ms(service->app));
+        log_event(LOG_INFO, "drained", "port=%d", service->port);
+    }
+    if (service->presence)
+        presence_leave(service->presence);
+    door_close(service->door);
+    service->door = NULL;
 }
 
 void service_close(struct service *service)
 {
-    service_stop(service);
-    if (service->app && service->door)
-        drain(service);
-    if (service->presence)
-        presence_leave(service->presence);
-    door_close(service->door);
+    service_drain(service);
     presence_free(service->presence);
     app_close(service->app);
     *service = (struct service){0};

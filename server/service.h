@@ -4,7 +4,8 @@
  *   service_open()    documents, port from the registry, door; /health says
  *                     "starting"
  *   service_load()    weights and test examples; then ready
- *   service_close()   draining, last answers, port given back
+ *   service_drain()   draining, last answers, port given back
+ *   service_close()   what is left
  *
  * The order is the one the Runtime API 1.2 asks for: the port is requested
  * before anything listens, and given back after the last answer.
@@ -39,6 +40,7 @@ struct service_options {
     int workers;           /* predictions that may run side by side */
     struct eng_team *team; /* see app_open() */
     int stop_fd;           /* see app_open() */
+    struct srv_apps *apps; /* takes the new one; outlives the services */
 };
 
 /*
@@ -58,7 +60,12 @@ bool service_load(struct service *service, struct error *err);
  * service. */
 void service_stop(struct service *service);
 
-/* Ends it in good order, stopped or not; accepts a half-started service. */
+/* The last answers, then no door any more; stopped or not. Accepts a
+ * half-started service. */
+void service_drain(struct service *service);
+
+/* Ends it. The doors of all services of the process must be drained: they see
+ * each other's models. */
 void service_close(struct service *service);
 
 #endif

@@ -18,7 +18,7 @@
 #include "log.h"
 #include "service.h"
 
-enum { BUNDLES_MAX = 16 };
+enum { BUNDLES_MAX = APPS_MAX };
 
 static int exit_code_of(const struct error *err)
 {
@@ -131,14 +131,19 @@ static void close_all(struct service *services, int count)
     for (int i = 0; i < count; i++)
         service_stop(&services[i]);
     for (int i = count - 1; i >= 0; i--)
+        service_drain(&services[i]);
+    for (int i = count - 1; i >= 0; i--)
         service_close(&services[i]);
 }
 
 static int serve(const struct srv_config *config, int signal_fd, int stop_fd)
 {
     struct service services[BUNDLES_MAX] = {{0}};
-    struct service_options options = {
-        .config = config, .workers = workers_each(config), .stop_fd = stop_fd};
+    struct srv_apps apps = {0};
+    struct service_options options = {.config = config,
+                                      .workers = workers_each(config),
+                                      .stop_fd = stop_fd,
+                                      .apps = &apps};
     struct error err = {0};
     int code = EXIT_OK, at = 0;
 

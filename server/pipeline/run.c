@@ -51,6 +51,11 @@ void pipeline_worker_free(struct pipeline_worker *worker)
     free(worker);
 }
 
+struct eng_run *pipeline_worker_run(struct pipeline_worker *worker)
+{
+    return worker->run;
+}
+
 static bool apply_steps(struct pipeline_call *call, size_t first, size_t end,
                         struct error *err)
 {

@@ -5,6 +5,20 @@ FILES = (
     # google/protobuf/timestamp.proto
     "Ch9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0"
     "YW1wEhgKB3NlY29uZHMYASABKANSB3NlY29uZHMSFAoFbmFub3MYAiABKAVSBW5hbm9zYgZwcm90bzM=",
+    # other/clock/v2/clock.proto
+    "ChpvdGhlci9jbG9jay92Mi9jbG9jay5wcm90bxIOb3RoZXIuY2xvY2sudjIikQQKA0FzaxIsCgR6b25l"
+    "GAEgASgLMhgub3RoZXIuY2xvY2sudjIuQXNrLlpvbmVSBHpvbmUSNwoGb3RoZXJzGAIgAygLMh8ub3Ro"
+    "ZXIuY2xvY2sudjIuQXNrLk90aGVyc0VudHJ5UgZvdGhlcnMSNAoFZmxhZ3MYAyADKAsyHi5vdGhlci5j"
+    "bG9jay52Mi5Bc2suRmxhZ3NFbnRyeVIFZmxhZ3MSGAoHb2Zmc2V0cxgEIAMoEVIHb2Zmc2V0cxIaCgdz"
+    "ZWNvbmRzGAUgASgBSABSB3NlY29uZHMSFgoFdGlja3MYBiABKARIAFIFdGlja3MSFgoFd29yZHMYByAB"
+    "KAlIAFIFd29yZHMSFAoFcGxhY2UYCCABKAlSBXBsYWNlGlUKBFpvbmUSMQoEa2luZBgBIAEoDjIdLm90"
+    "aGVyLmNsb2NrLnYyLkFzay5ab25lLktpbmRSBGtpbmQiGgoES2luZBIHCgNVVEMQABIJCgVMT0NBTBAB"
+    "GlMKC090aGVyc0VudHJ5EhAKA2tleRgBIAEoCVIDa2V5Ei4KBXZhbHVlGAIgASgLMhgub3RoZXIuY2xv"
+    "Y2sudjIuQXNrLlpvbmVSBXZhbHVlOgI4ARo4CgpGbGFnc0VudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQK"
+    "BXZhbHVlGAIgASgIUgV2YWx1ZToCOAFCCwoJcHJlY2lzaW9uIhoKBFRlbGwSEgoEdGV4dBgBIAEoCVIE"
+    "dGV4dDJvCgVDbG9jaxIwCgNOb3cSEy5vdGhlci5jbG9jay52Mi5Bc2saFC5vdGhlci5jbG9jay52Mi5U"
+    "ZWxsEjQKBVRpY2tzEhMub3RoZXIuY2xvY2sudjIuQXNrGhQub3RoZXIuY2xvY2sudjIuVGVsbDABYgZw"
+    "cm90bzM=",
     # example/diary/v1/diary.proto
     "ChxleGFtcGxlL2RpYXJ5L3YxL2RpYXJ5LnByb3RvEhBleGFtcGxlLmRpYXJ5LnYxGh9nb29nbGUvcHJv"
     "dG9idWYvdGltZXN0YW1wLnByb3RvIlQKBExpbmUSKgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYu"
