@@ -145,7 +145,7 @@ struct cg_op {
     enum op_stream stream;
     enum op_safety safety;
     bool own_failure;
-    bool refuses; /* a declined request is refused, not answered */
+    bool refuses;      /* a declined request is refused, not answered */
     const char *codec; /* "oip_plain_codec", of the REST form; NULL = JSON */
     uint32_t deadline_ms;
     size_t max_body;
