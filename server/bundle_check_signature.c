@@ -242,6 +242,10 @@ void bundle_check_signature(struct bundle_check *check)
     const struct bundle_signature *signature = &check->bundle->signature;
 
     check_names(check);
+    if ((signature->input_count == 0) != (signature->output_count == 0))
+        bundle_fault(check, BUNDLE_MODELSERVICE, "/spec/signature",
+                     "has either inputs and outputs or, for a model that is "
+                     "called with tensors only, neither");
     for (size_t i = 0; i < signature->input_count; i++)
         check_input(check, i);
     for (size_t i = 0; i < signature->parameter_count; i++)

@@ -337,7 +337,6 @@ static const struct doc_schema modelservice_schema_spec_signature_inputs__item =
 
 static const struct doc_schema modelservice_schema_spec_signature_inputs = {
     .types = DOC_LIST,
-    .min_size = 1,
     .items = &modelservice_schema_spec_signature_inputs__item,
     .doc = "Keys of data that hold the input.",
 };
@@ -567,7 +566,6 @@ static const struct doc_schema modelservice_schema_spec_signature_outputs__item 
 
 static const struct doc_schema modelservice_schema_spec_signature_outputs = {
     .types = DOC_LIST,
-    .min_size = 1,
     .items = &modelservice_schema_spec_signature_outputs__item,
     .doc = "Keys of results.",
 };
@@ -693,7 +691,7 @@ static const struct doc_schema modelservice_schema_spec_signature = {
     .property_count = sizeof modelservice_schema_spec_signature__properties /
                       sizeof modelservice_schema_spec_signature__properties[0],
     .closed = true,
-    .doc = "What goes in and what comes out.",
+    .doc = "What goes in and what comes out; a model that is called with tensors only has neither inputs nor outputs.",
 };
 
 static const struct doc_schema modelservice_schema_spec_steps__rest__rest = {
@@ -735,7 +733,6 @@ static const struct doc_schema modelservice_schema_spec_capabilities__item_input
 
 static const struct doc_schema modelservice_schema_spec_capabilities__item_input_types = {
     .types = DOC_LIST,
-    .min_size = 1,
     .items = &modelservice_schema_spec_capabilities__item_input_types__item,
     .doc = "Values of input_type it takes.",
 };
@@ -757,7 +754,6 @@ static const struct doc_schema modelservice_schema_spec_capabilities__item_outpu
 
 static const struct doc_schema modelservice_schema_spec_capabilities__item_outputs = {
     .types = DOC_MAP,
-    .min_size = 1,
     .rest = &modelservice_schema_spec_capabilities__item_outputs__rest,
     .doc = "Each key of results and its type.",
 };

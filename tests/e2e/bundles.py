@@ -95,11 +95,12 @@ def node(kind, inputs, output, **attributes):
     return part(1, fields)
 
 
-def port(number, name, *dims):
-    """An input (11) or output (12) of floats; a dimension is a size or a name."""
+def port(number, name, *dims, element=1):
+    """An input (11) or output (12), of floats if nothing else is said; a
+    dimension is a size or a name."""
     shape = b"".join(part(1, part(1 if isinstance(d, int) else 2, d))
                      for d in dims)
-    tensor = part(1, 1) + part(2, shape)
+    tensor = part(1, element) + part(2, shape)
     return part(number, part(1, name) + part(2, part(1, tensor)))
 
 
@@ -155,3 +156,36 @@ def copied(folder, source, name, **edits):
 def edited(folder, **edits):
     """A copy of the shipped bundle in `folder`, with edits as above."""
     return copied(folder, harness.BUNDLE, "solubility", **edits)
+
+
+# Datatypes of the Open Inference Protocol and ONNX's numbers for them.
+DATATYPES = {"BOOL": 9, "UINT8": 2, "UINT16": 4, "UINT32": 12, "UINT64": 13,
+             "INT8": 3, "INT16": 5, "INT32": 6, "INT64": 7, "FP16": 10, "FP32": 1,
+             "FP64": 11, "BF16": 16, "BYTES": 8}
+
+
+def identity(folder, datatype):
+    """A bundle of a model that is called with tensors only: y [n, m] is x."""
+    name = f"Identity_{datatype}"
+    bundle = pathlib.Path(folder) / name
+    bundle.mkdir()
+    element = DATATYPES[datatype]
+    graph = (node("Identity", ["x"], "y") + part(2, name)
+             + port(11, "x", "n", "m", element=element)
+             + port(12, "y", "n", "m", element=element))
+    (bundle / "model.onnx").write_bytes(
+        part(1, 8) + part(7, graph) + part(8, part(1, "") + part(2, 13)))
+    (bundle / "citation.bib").write_text("@misc{none, title = {None}}\n")
+    (bundle / "x.modelspec.yaml").write_text(
+        SPEC.replace("TIMEOUT", "30").replace("steered", "identity"))
+    service = SERVICE.replace("steered.modelspec", "x.modelspec")
+    service = service.replace("name: Steered", f"name: {name}")
+    service = service.replace('{specification: "1.2"}',
+                              '{specification: "1.2", bodyLimitBytes: 67108864}')
+    (bundle / "x.modelservice.yaml").write_text(
+        service[:service.index("  signature:")] + """\
+  signature: {inputs: [], outputs: []}
+  capabilities:
+  - {name: identity, inputTypes: [], outputs: {}, description: "x as it came"}
+""")
+    return bundle
