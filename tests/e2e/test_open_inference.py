@@ -530,5 +530,56 @@ class OpenInference(unittest.TestCase):
             self.assertRegex(said[0], f"'{name}'|'{model}'")
 
 
+class NotReady(harness.Case):
+    def test_a_blocked_model_is_told_apart_from_an_unknown_one(self):
+        # its example has no finite answer, so the service stays blocked
+        bundle = bundles.steered(self.folder.name, example="[-1]")
+        server = self.start(harness.Server, bundle=bundle, ready=False)
+        harness.wait_until(lambda: "reason=" in server.logged(), 30, "blocked")
+        ask = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1],
+                           "data": [4]}]}
+        for verb, path, body, status in (
+                ("GET", "/v2/health/live", None, 200),
+                ("GET", "/v2/health/ready", None, 400),
+                ("GET", "/v2/models/Steered/ready", None, 400),
+                ("GET", "/v2/models/other/ready", None, 404),
+                ("POST", "/v2/models/Steered/infer", ask, 503)):
+            got, head, text = harness.rest(server.port, verb, path,
+                                           body and json.dumps(body),
+                                           {"Content-Type": "application/json"})
+            self.assertEqual(got, status, text)
+            self.assertEqual("Retry-After" in head, status == 503)
+        rows = harness.rest_json(server.port, "POST", "/v2/repository/index")[1]
+        self.assertEqual(rows[0]["state"], "UNAVAILABLE")
+        self.assertIn("test example", rows[0]["reason"])
+        self.assertEqual(harness.rest_json(
+            server.port, "POST", "/v2/repository/index", {"ready": True})[1], [])
+        with triton_grpc.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            self.assertFalse(client.is_server_ready())
+            self.assertFalse(client.is_model_ready("Steered"))
+            with self.assertRaises(InferenceServerException) as caught:
+                client.infer("Steered", [tensor(
+                    triton_grpc, "x", np.ones((1, 1), np.float32), "FP32")])
+            self.assertIn("UNAVAILABLE", caught.exception.status())
+
+    def test_a_caller_that_leaves_stops_its_work(self):
+        bundle = bundles.steered(self.folder.name, timeout_s=60)
+        server = self.start(harness.Server, bundle=bundle)
+        slow = np.zeros((1, len(bundles.SLOW)), np.float32)
+        with triton_grpc.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            call = client.async_infer(
+                "Steered", [tensor(triton_grpc, "x", slow, "FP32")],
+                callback=lambda result, error: None)
+            time.sleep(0.3)
+            call.cancel()
+            harness.wait_until(lambda: "code=CANCELLED" in server.logged(), 10,
+                               "the work stopped")
+        status, answer = harness.rest_json(
+            server.port, "GET", "/v2/models/Steered/stats")
+        stats = answer["model_stats"][0]["inference_stats"]
+        self.assertEqual((status, stats["fail"]["count"], stats["success"]["count"]),
+                         (200, 1, 0))
+
+
 if __name__ == "__main__":
     unittest.main()
