@@ -266,13 +266,14 @@ uint32_t hf_node(struct hf_build *build, const struct hf_node *from,
                  const char *name)
 {
     struct eng_graph *graph = build->graph;
-    struct eng_node *node = &graph->nodes[graph->node_count];
     uint32_t value = add_value(build, name);
+    struct eng_node *node;
 
     if (value == ENG_NO_VALUE)
         return value;
     if (graph->node_count == build->node_room)
         return no_memory(build);
+    node = &graph->nodes[graph->node_count];
     *node = (struct eng_node){
         .name = graph->values[value].name,
         .op = from->op,

@@ -118,9 +118,13 @@ static bool find_weights(struct init_facts *facts, const char *path,
 
 static char plain(char c)
 {
+    bool small = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
+
     if (c >= 'A' && c <= 'Z')
-        return (char)(c | 0x20); /* small */
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+        return (char)(c | 0x20);
+    if (!small && !digit)
+        return '-';
+    return c;
 }
 
 /* Small letters, digits, and '-' for everything between, as a DNS name. */
