@@ -354,6 +354,8 @@ void app_count(const struct srv_call *call)
 
     metrics_record(&app->metrics, call->op, (int)call->door, call->err.code,
                    clock_now_ns() - call->started_ns);
+    if (call->op && call->op->run == OP_QUEUE)
+        metrics_record_queue(&app->metrics, call->queue_ns);
 }
 
 void app_stop(struct srv_app *app)

@@ -3,6 +3,7 @@
  */
 #include "metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,10 @@
 static const uint64_t bucket_us[METRICS_BUCKETS - 1] = {
     250,   500,    1000,   2500,   5000,    10000,   25000,
     50000, 100000, 250000, 500000, 1000000, 5000000, 10000000};
+
+/* The same for what is counted. */
+static const uint64_t bucket_count[METRICS_BUCKETS - 1] = {
+    1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
 
 static const char *const door_names[METRICS_DOORS] = {"rest", "grpc"};
 
@@ -80,13 +85,35 @@ static bool is_decided(int http)
     return http == 200 || http == 500 || http == 504;
 }
 
-static size_t bucket_of(uint64_t took_us)
+static size_t bucket_of(const uint64_t *bounds, uint64_t number)
 {
     size_t i = 0;
 
-    while (i < METRICS_BUCKETS - 1 && took_us > bucket_us[i])
+    while (i < METRICS_BUCKETS - 1 && number > bounds[i])
         i++;
     return i;
+}
+
+static void record(struct metrics_histogram *histogram, const uint64_t *bounds,
+                   uint64_t number)
+{
+    atomic_fetch_add(&histogram->buckets[bucket_of(bounds, number)], 1);
+    atomic_fetch_add(&histogram->total, number);
+}
+
+void metrics_record_batch(struct srv_metrics *metrics, size_t requests,
+                          size_t rows, size_t tokens, uint64_t compute_ns)
+{
+    record(&metrics->batch_requests, bucket_count, requests);
+    record(&metrics->batch_rows, bucket_count, rows);
+    if (tokens > 0)
+        record(&metrics->batch_tokens, bucket_count, tokens);
+    record(&metrics->compute_us, bucket_us, compute_ns / 1000);
+}
+
+void metrics_record_queue(struct srv_metrics *metrics, uint64_t queue_ns)
+{
+    record(&metrics->queue_us, bucket_us, queue_ns / 1000);
 }
 
 void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
@@ -97,8 +124,7 @@ void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
     if (!row)
         return;
     atomic_fetch_add(&row->by_code[door][code], 1);
-    atomic_fetch_add(&row->buckets[bucket_of(took_ns / 1000)], 1);
-    atomic_fetch_add(&row->total_us, took_ns / 1000);
+    record(&row->took_us, bucket_us, took_ns / 1000);
     if (!is_decided(err_info(code)->http))
         return;
     atomic_fetch_add(&row->decided_us, took_ns / 1000);
@@ -216,24 +242,74 @@ static void write_counts(const struct srv_metrics *metrics, struct buf *out)
     }
 }
 
-static void write_histogram(const char *id, struct metrics_op *row,
+/* `label`: "endpoint=\"x\"", or "". Numbers are told divided by `unit`. */
+static void write_histogram(const char *name, const char *label,
+                            struct metrics_histogram *histogram,
+                            const uint64_t *bounds, double unit,
                             struct buf *out)
 {
-    static const char name[] = "specserve_request_duration_seconds";
+    const char *comma = *label ? "," : "", *open = *label ? "{" : "";
+    const char *close = *label ? "}" : "";
     unsigned long long sum = 0;
 
     for (size_t i = 0; i < METRICS_BUCKETS; i++) {
-        sum += atomic_load(&row->buckets[i]);
-        buf_printf(out, "%s_bucket{endpoint=\"%s\",le=\"", name, id);
+        sum += atomic_load(&histogram->buckets[i]);
+        buf_printf(out, "%s_bucket{%s%sle=\"", name, label, comma);
         if (i < METRICS_BUCKETS - 1)
-            buf_printf(out, "%g", (double)bucket_us[i] / 1e6);
+            buf_printf(out, "%g", (double)bounds[i] / unit);
         else
             buf_string(out, "+Inf");
         buf_printf(out, "\"} %llu\n", sum);
     }
-    buf_printf(out, "%s_sum{endpoint=\"%s\"} %.6f\n", name, id,
-               (double)atomic_load(&row->total_us) / 1e6);
-    buf_printf(out, "%s_count{endpoint=\"%s\"} %llu\n", name, id, sum);
+    buf_printf(out, "%s_sum%s%s%s %.6f\n", name, open, label, close,
+               (double)atomic_load(&histogram->total) / unit);
+    buf_printf(out, "%s_count%s%s%s %llu\n", name, open, label, close, sum);
+}
+
+static void write_durations(struct srv_metrics *metrics, struct buf *out)
+{
+    static const char name[] = "specserve_request_duration_seconds";
+    struct metrics_op *row = metrics->ops;
+
+    write_head(out, name, "histogram",
+               "Time from the request's head to its answer.");
+    for (size_t i = 0; metrics->tables[i]; i++)
+        for (size_t k = 0; k < metrics->tables[i]->count; k++, row++) {
+            char label[128];
+
+            if (is_repeated(metrics->tables[i], k))
+                continue;
+            (void)snprintf(label, sizeof label, "endpoint=\"%s\"",
+                           metrics->tables[i]->ops[k].id);
+            write_histogram(name, label, &row->took_us, bucket_us, 1e6, out);
+        }
+}
+
+static void write_batches(struct srv_metrics *metrics, struct buf *out)
+{
+    const struct {
+        const char *name, *help;
+        struct metrics_histogram *histogram;
+        const uint64_t *bounds;
+        double unit;
+    } rows[] = {
+        {"specserve_batch_requests", "Requests in one run of the model.",
+         &metrics->batch_requests, bucket_count, 1},
+        {"specserve_batch_rows", "Rows in one run of the model.",
+         &metrics->batch_rows, bucket_count, 1},
+        {"specserve_batch_tokens", "Tokens in one run of the model.",
+         &metrics->batch_tokens, bucket_count, 1},
+        {"specserve_compute_duration_seconds", "Time of one run of the model.",
+         &metrics->compute_us, bucket_us, 1e6},
+        {"specserve_queue_duration_seconds",
+         "Time that a prediction waited for a worker.", &metrics->queue_us,
+         bucket_us, 1e6}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_head(out, rows[i].name, "histogram", rows[i].help);
+        write_histogram(rows[i].name, "", rows[i].histogram, rows[i].bounds,
+                        rows[i].unit, out);
+    }
 }
 
 /* A label's value: backslash, quote and line end are escaped. */
@@ -276,14 +352,8 @@ static void write_gauges(const struct metrics_gauges *gauges, double uptime_s,
 void metrics_write_text(struct srv_metrics *metrics,
                         const struct metrics_gauges *gauges, struct buf *out)
 {
-    struct metrics_op *row = metrics->ops;
-
     write_counts(metrics, out);
-    write_head(out, "specserve_request_duration_seconds", "histogram",
-               "Time from the request's head to its answer.");
-    for (size_t i = 0; metrics->tables[i]; i++)
-        for (size_t k = 0; k < metrics->tables[i]->count; k++, row++)
-            if (!is_repeated(metrics->tables[i], k))
-                write_histogram(metrics->tables[i]->ops[k].id, row, out);
+    write_durations(metrics, out);
+    write_batches(metrics, out);
     write_gauges(gauges, metrics_uptime_s(metrics), out);
 }

@@ -21,16 +21,24 @@
 
 enum { METRICS_BUCKETS = 15, METRICS_DOORS = 2 };
 
+/* One number of each event: counts by bucket, and their sum. */
+struct metrics_histogram {
+    atomic_ullong buckets[METRICS_BUCKETS]; /* not cumulative; last is +Inf */
+    atomic_ullong total;
+};
+
 struct metrics_op {
     atomic_ullong by_code[METRICS_DOORS][ERR_CODE_COUNT];
-    atomic_ullong buckets[METRICS_BUCKETS]; /* not cumulative; last is +Inf */
-    atomic_ullong total_us;
+    struct metrics_histogram took_us;
     atomic_ullong decided_us; /* of calls that ended in 200, 500 or 504 */
 };
 
 struct srv_metrics {
     const struct op_table *const *tables; /* whose endpoints are counted */
     struct metrics_op *ops; /* one per endpoint, table after table */
+    struct metrics_histogram batch_requests, batch_rows, batch_tokens;
+    struct metrics_histogram compute_us; /* of each run of the model */
+    struct metrics_histogram queue_us;   /* of each call that waited */
     uint64_t started_ns;
     pthread_mutex_t mu;
     enum err_code last_error; /* under mu; ERR_NONE = none so far */
@@ -54,6 +62,13 @@ void metrics_release(struct srv_metrics *metrics);
  * after `took_ns`, through door 0 (REST) or 1 (gRPC). */
 void metrics_record(struct srv_metrics *metrics, const struct op_def *op,
                     int door, enum err_code code, uint64_t took_ns);
+
+/* The model ran once, over rows of so many requests; tokens 0: it has none. */
+void metrics_record_batch(struct srv_metrics *metrics, size_t requests,
+                          size_t rows, size_t tokens, uint64_t compute_ns);
+
+/* A call waited for a worker. */
+void metrics_record_queue(struct srv_metrics *metrics, uint64_t queue_ns);
 
 /* All endpoints whose calls go through the queue, taken together. */
 void metrics_summarise(const struct srv_metrics *metrics,

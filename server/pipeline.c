@@ -98,6 +98,27 @@ static bool bind_rows(struct pipeline *pipeline, struct error *err)
     return true;
 }
 
+/* A batch is large enough when products run at full speed: from some 100 rows
+ * on they do. More only makes its requests wait for each other, and falls out of
+ * the cache. */
+static void bind_batch(struct pipeline *pipeline)
+{
+    enum { ROWS_MAX = 64, TOKENS_MAX = 256 };
+    const struct bundle_serving *serving = &pipeline->bundle->serving;
+    int64_t rows = serving->max_batch_size;
+
+    eng_model_ragged(pipeline->model, &pipeline->ragged);
+    pipeline->batch_rows =
+        rows > 0 && rows < ROWS_MAX ? (size_t)rows : ROWS_MAX;
+    pipeline->batch_tokens = TOKENS_MAX;
+}
+
+bool pipeline_batches(const struct pipeline *pipeline)
+{
+    return pipeline->ragged.possible && pipeline->counts_tokens &&
+           pipeline->batch_rows > 1;
+}
+
 static bool build_all(struct pipeline *pipeline, struct error *err)
 {
     struct step_build build = {.pipeline = pipeline};
@@ -106,6 +127,7 @@ static bool build_all(struct pipeline *pipeline, struct error *err)
                                     eng_model_input_count(pipeline->model), 1);
     if (!build.feed_taken)
         return call_no_memory(err);
+    bind_batch(pipeline);
     return bind_rows(pipeline, err) &&
            slots_bind(pipeline, pipeline->bundle->postprocess.count, err) &&
            open_steps(&build, err) && feeds_bind(&build, err) &&

@@ -162,16 +162,36 @@ struct pipeline_call *pipeline_prepare(struct pipeline_worker *worker,
 /* Tokens of all rows; 0 = nothing was tokenized. */
 size_t pipeline_call_tokens(const struct pipeline_call *call);
 
-/*
- * Runs the model over all calls. What fails is kept with the calls that
- * it is about and told by pipeline_finish().
- */
-void pipeline_execute(struct pipeline_worker *worker,
-                      struct pipeline_call *const *calls, size_t count);
+/* How much of the largest batch that the engine runs at once the call is; more
+ * than 1 if it needs several runs. */
+double pipeline_call_share(const struct pipeline_call *call);
+
+/* Requests run faster together than one after the other. */
+bool pipeline_batches(const struct pipeline *pipeline);
+
+/* One run of the engine. */
+struct pipeline_ran {
+    size_t requests, rows;
+    size_t tokens; /* 0 = nothing was tokenized */
+    uint64_t compute_ns;
+};
+
+struct pipeline_observer {
+    void (*ran)(void *context, const struct pipeline_ran *ran);
+    void *context;
+};
 
 /*
- * The last third, for each call after pipeline_execute() and before the same
- * worker's next one. `out` as with pipeline_run(). Errors of the engine, and
+ * Runs the model over all calls, in as few runs of the engine as its limits
+ * allow; `observer` is told of each, NULL = nobody. What fails is kept with the
+ * calls that it is about and told by pipeline_finish().
+ */
+void pipeline_execute(struct pipeline_worker *worker,
+                      struct pipeline_call *const *calls, size_t count,
+                      const struct pipeline_observer *observer);
+
+/*
+ * The last third, for each call after pipeline_execute(), by any worker. `out` as with pipeline_run(). Errors of the engine, and
  * those of pipeline_run() that are about the answer.
  */
 bool pipeline_finish(struct pipeline_worker *worker, struct pipeline_call *call,

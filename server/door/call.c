@@ -369,25 +369,70 @@ static void finish(const struct srv_call *call)
         call->finished(call);
 }
 
-void call_serve(struct srv_call *call)
+void call_defer(struct srv_call *call, const struct call_work *work, void *job,
+                double share)
+{
+    call->work = work;
+    call->job = job;
+    call->work_share = share;
+}
+
+/* The answer is encoded, or it failed. */
+static void conclude(struct srv_call *call, bool ok)
+{
+    if (!ok)
+        answer_failure(call);
+    if (call->after)
+        call->after(call->after_context);
+    finish(call);
+}
+
+bool call_begin(struct srv_call *call)
 {
     struct error *err = &call->err;
+    bool ok;
 
     error_clear(err);
     buf_clear(&call->out);
     call->content_type = NULL;
     call->reply_header_count = 0;
     call->after = NULL;
+    call->work = NULL;
+    call->job = NULL;
     call->http_status = err_info(ERR_NONE)->http;
     call->grpc_status = err_info(ERR_NONE)->grpc;
-    if (!decode(call, err) ||
-        !validate_message(call->op->request, call->request, &call->arena,
-                          err) ||
-        !check_time(call, err) || !handle(call, err) || !encode(call, err))
-        answer_failure(call);
-    if (call->after)
-        call->after(call->after_context);
-    finish(call);
+    ok =
+        decode(call, err) &&
+        validate_message(call->op->request, call->request, &call->arena, err) &&
+        check_time(call, err) && handle(call, err);
+    if (ok && call->work)
+        return true;
+    conclude(call, ok && encode(call, err));
+    return false;
+}
+
+void call_work(struct srv_call *const *calls, size_t count)
+{
+    calls[0]->work->run(calls, count);
+}
+
+void call_finish(struct srv_call *call)
+{
+    struct error *err = &call->err;
+
+    conclude(call, check_time(call, err) &&
+                       call->work->finish(call, call->reply, err) &&
+                       encode(call, err));
+}
+
+void call_serve(struct srv_call *call)
+{
+    struct srv_call *calls[] = {call};
+
+    if (!call_begin(call))
+        return;
+    call_work(calls, 1);
+    call_finish(call);
 }
 
 void call_refuse(struct srv_call *call, enum err_code code,

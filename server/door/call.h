@@ -77,6 +77,14 @@ struct srv_call {
     void (*after)(void *context); /* see call_after() */
     void *after_context;
 
+    /* work that calls share; see below */
+    const struct call_work *work; /* NULL = none was left to a batch */
+    void *job;
+    double work_share;   /* of a batch that is full */
+    uint64_t queue_ns;   /* it waited for a worker */
+    uint64_t compute_ns; /* the work took, with all that shared it */
+    size_t tokens;       /* that it made of the request; 0 = none */
+
     /* streaming; see below */
     struct door_stream *stream;
 };
@@ -126,6 +134,33 @@ void call_add_header(struct srv_call *call, const char *name,
  */
 void call_after(struct srv_call *call, void (*after)(void *context),
                 void *context);
+/* ---- work that calls share ----
+ *
+ * A handler may leave its work to be done together with that of other calls of
+ * its endpoint: it prepares a job, says call_defer() and returns true. Its
+ * worker takes more of the calls that wait, until the batch is full; it waits
+ * for none. Then run() does the work of all, and finish() makes each reply,
+ * as the handler would have. What goes wrong with one job stays with it, until
+ * its finish() says so.
+ */
+struct call_work {
+    void (*run)(struct srv_call *const *calls, size_t count);
+    bool (*finish)(struct srv_call *call, void *reply, struct error *err);
+};
+
+/* `share`: how much of a full batch this job is; 1 or more: it needs no
+ * company. `job` must live as long as the call. */
+void call_defer(struct srv_call *call, const struct call_work *work, void *job,
+                double share);
+
+/*
+ * What call_serve() is made of. call_begin() goes as far as the handler; true:
+ * the work was left, and call_work() for calls of one endpoint, then call_finish()
+ * for each, must follow. false: the answer stands.
+ */
+bool call_begin(struct srv_call *call);
+void call_work(struct srv_call *const *calls, size_t count);
+void call_finish(struct srv_call *call);
 
 /* ---- streams (op->stream == OP_SERVER) ----
  *

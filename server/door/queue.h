@@ -5,6 +5,11 @@
  *   worker       call_serve(), or call_refuse() when it is too late
  *                answer(call): the door sends what the call holds
  *
+ * Calls whose handlers leave their work to a batch (call_defer()) are served
+ * together, as many as wait and fill it; no call ever waits for company. Peers
+ * take turns: one that sends much delays itself and not the others, and when
+ * there is no room left, it is its last call that makes room for theirs.
+ *
  * Being full is told at once, so that a caller can go elsewhere while its
  * deadline is far; a call whose deadline passed in the queue, or whose caller
  * has left, is answered without running its handler.

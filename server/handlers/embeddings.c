@@ -227,32 +227,50 @@ static bool add_vectors(struct arena *arena, const struct text_work *work,
     return reply->data && reply->usage;
 }
 
+static bool answer(struct srv_call *call, struct text_work *work, void *message,
+                   struct error *err)
+{
+    const struct srv_app *app = call->app;
+    const struct text_embeddings_request *request = work->request;
+    struct text_embeddings_response *reply = message;
+    const struct bundle_output *output =
+        bundle_find_output(app->bundle, work->output);
+    bool base64;
+
+    if (!wants_base64(request, &base64, err) ||
+        !set_dimensions(call, request, output, work, err))
+        return false;
+    reply->object = reply_text("list");
+    reply->model = reply_text(app->bundle->name);
+    return add_vectors(&call->arena, work, base64, reply) ||
+           reply_no_memory(err);
+}
+
 bool handle_embeddings(struct srv_call *call,
                        const struct text_embeddings_request *request,
                        struct text_embeddings_response *reply,
                        struct error *err)
 {
     const struct srv_app *app = call->app;
-    struct pipeline_value value = {0};
-    struct text_work work = {.inputs = &value, .input_count = 1};
+    struct text_work *work = arena_zalloc(&call->arena, 1, sizeof *work);
+    struct pipeline_value *value = arena_zalloc(&call->arena, 1, sizeof *value);
     const struct bundle_output *output;
     bool base64;
 
+    (void)reply; /* made when the model has run */
+    if (!work || !value)
+        return reply_no_memory(err);
     if (!text_begin(call, request->model, err))
         return false;
+    *work = (struct text_work){
+        .inputs = value, .input_count = 1, .request = request, .reply = answer};
     output = find_offer(app->bundle, err);
     if (!output || !wants_base64(request, &base64, err) ||
-        !take_input(&call->arena, request->input, &value, &work.rows, err))
+        !take_input(&call->arena, request->input, value, &work->rows, err))
         return false;
-    value.name = app->bundle->signature.inputs[0].name;
-    work.output = output->name;
-    if (!text_run(call, &work, err) ||
-        !set_dimensions(call, request, output, &work, err))
-        return false;
-    reply->object = reply_text("list");
-    reply->model = reply_text(app->bundle->name);
-    return add_vectors(&call->arena, &work, base64, reply) ||
-           reply_no_memory(err);
+    value->name = app->bundle->signature.inputs[0].name;
+    work->output = output->name;
+    return text_leave(call, work, err);
 }
 
 void fail_embeddings(struct srv_call *call, const struct error *err,

@@ -210,18 +210,20 @@ static bool add_results(struct arena *arena, const struct pipeline_output *out,
     return reply->warnings != NULL;
 }
 
-static bool run(struct srv_call *call,
-                const struct runtime_predict_request *request,
-                struct pipeline_output *out, struct error *err)
+static bool answer(struct srv_call *call, void *context,
+                   const struct pipeline_output *out, void *message,
+                   struct error *err)
 {
-    struct pipeline_value *values =
-        arena_zalloc(&call->arena, request->n_data + 1, sizeof *values);
+    const struct srv_app *app = call->app;
+    struct runtime_predict_response *reply = message;
 
-    if (!values)
+    (void)context;
+    if (!add_results(&call->arena, out, reply))
         return reply_no_memory(err);
-    for (size_t i = 0; i < request->n_data; i++)
-        values[i] = to_pipeline(request->data[i]->key, request->data[i]->value);
-    return work_run(call, values, request->n_data, 0, out, err);
+    runtime_predict_response_set_success(reply, true);
+    reply->model_name = reply_text(app->bundle->name);
+    runtime_predict_response_set_computation_time_ms(reply, took_ms(call));
+    return true;
 }
 
 bool handle_predict(struct srv_call *call,
@@ -229,21 +231,23 @@ bool handle_predict(struct srv_call *call,
                     struct runtime_predict_response *reply, struct error *err)
 {
     const struct srv_app *app = call->app;
-    struct pipeline_output out = {0};
+    struct pipeline_value *values;
 
+    (void)reply; /* made when the model has run */
     if (!work_taken(call, err))
         return false;
     if (!takes_type(app->bundle, request->input_type))
         return fail(err, ERR_UNSUPPORTED_INPUT_TYPE,
                     "input_type '%.64s' is not one of /capabilities",
                     request->input_type);
-    if (!run(call, request, &out, err))
-        return false;
-    if (!add_results(&call->arena, &out, reply))
+    values = arena_zalloc(&call->arena, request->n_data + 1, sizeof *values);
+    if (!values)
         return reply_no_memory(err);
-    runtime_predict_response_set_success(reply, true);
-    reply->model_name = reply_text(app->bundle->name);
-    runtime_predict_response_set_computation_time_ms(reply, took_ms(call));
+    for (size_t i = 0; i < request->n_data; i++)
+        values[i] = to_pipeline(request->data[i]->key, request->data[i]->value);
+    if (!work_prepare(call, values, request->n_data, 0, err))
+        return false;
+    work_leave(call, answer, NULL);
     return true;
 }
 

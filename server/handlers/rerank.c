@@ -138,16 +138,30 @@ static bool add_results(struct arena *arena,
     return true;
 }
 
+static bool answer(struct srv_call *call, struct text_work *work, void *message,
+                   struct error *err)
+{
+    const struct srv_app *app = call->app;
+    struct text_rerank_response *reply = message;
+
+    reply->model = reply_text(app->bundle->name);
+    return add_results(&call->arena, work->request, work, reply) ||
+           reply_no_memory(err);
+}
+
 bool handle_rerank(struct srv_call *call,
                    const struct text_rerank_request *request,
                    struct text_rerank_response *reply, struct error *err)
 {
     const struct srv_app *app = call->app;
     const struct bundle_output *output = score_output(app->bundle);
-    struct pipeline_value values[2] = {0};
-    struct text_work work = {
-        .inputs = values, .input_count = 2, .rows = request->n_documents};
+    struct text_work *work = arena_zalloc(&call->arena, 1, sizeof *work);
+    struct pipeline_value *values =
+        arena_zalloc(&call->arena, 2, sizeof *values);
 
+    (void)reply; /* made when the model has run */
+    if (!work || !values)
+        return reply_no_memory(err);
     if (!text_begin(call, request->model, err))
         return false;
     if (!output)
@@ -157,12 +171,13 @@ bool handle_rerank(struct srv_call *call,
         return false;
     values[0].name = app->bundle->signature.inputs[0].name;
     values[1].name = app->bundle->signature.inputs[1].name;
-    work.output = output->name;
-    if (!text_run(call, &work, err))
-        return false;
-    reply->model = reply_text(app->bundle->name);
-    return add_results(&call->arena, request, &work, reply) ||
-           reply_no_memory(err);
+    *work = (struct text_work){.inputs = values,
+                               .input_count = 2,
+                               .rows = request->n_documents,
+                               .output = output->name,
+                               .request = request,
+                               .reply = answer};
+    return text_leave(call, work, err);
 }
 
 void fail_rerank(struct srv_call *call, const struct error *err,

@@ -76,13 +76,11 @@ static bool place_rows(struct arena *arena, struct text_work *work,
     return items || fail(err, ERR_INTERNAL, "a result is no number");
 }
 
-static bool run_some(struct srv_call *call, struct text_work *work,
-                     size_t first, size_t count, struct error *err)
+static bool prepare_some(struct srv_call *call, const struct text_work *work,
+                         size_t first, size_t count, struct error *err)
 {
-    struct arena *arena = &call->arena;
     struct pipeline_value *values =
-        arena_zalloc(arena, work->input_count, sizeof *values);
-    struct pipeline_output out = {0};
+        arena_zalloc(&call->arena, work->input_count, sizeof *values);
     const struct srv_app *app = call->app;
     bool single = pipeline_rows_max(app->pipeline) == 1;
 
@@ -90,27 +88,55 @@ static bool run_some(struct srv_call *call, struct text_work *work,
         return reply_no_memory(err);
     for (size_t i = 0; i < work->input_count; i++)
         values[i] = rows_of(&work->inputs[i], first, count, single);
-    if (!work_run(call, values, work->input_count, first, &out, err))
-        return false;
-    work->tokens += out.tokens;
-    return place_rows(arena, work, first, count, find(&out, work->output), err);
+    return work_prepare(call, values, work->input_count, first, err);
 }
 
-bool text_run(struct srv_call *call, struct text_work *work, struct error *err)
+/* Rows of the part that begins with `first`. */
+static size_t part_rows(const struct srv_call *call,
+                        const struct text_work *work, size_t first)
 {
     const struct srv_app *app = call->app;
-    size_t most = pipeline_rows_max(app->pipeline);
+    size_t most = pipeline_rows_max(app->pipeline), left = work->rows - first;
+
+    return left < most ? left : most;
+}
+
+static bool take_parts(struct srv_call *call, void *context,
+                       const struct pipeline_output *parts, void *message,
+                       struct error *err)
+{
+    struct text_work *work = context;
+    size_t first = 0;
+
+    while (first < work->rows) {
+        size_t count = part_rows(call, work, first);
+
+        if (!place_rows(&call->arena, work, first, count,
+                        find(parts, work->output), err))
+            return false;
+        work->tokens += parts++->tokens;
+        first += count;
+    }
+    return work->reply(call, work, message, err);
+}
+
+bool text_leave(struct srv_call *call, struct text_work *work,
+                struct error *err)
+{
+    size_t first = 0;
 
     work->results =
         arena_zalloc(&call->arena, work->rows, sizeof *work->results);
     if (!work->results)
         return reply_no_memory(err);
-    for (size_t first = 0; first < work->rows; first += most) {
-        size_t left = work->rows - first;
+    while (first < work->rows) {
+        size_t count = part_rows(call, work, first);
 
-        if (!run_some(call, work, first, left < most ? left : most, err))
+        if (!prepare_some(call, work, first, count, err))
             return false;
+        first += count;
     }
+    work_leave(call, take_parts, work);
     return true;
 }
 

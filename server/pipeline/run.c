@@ -4,19 +4,12 @@
  * In three parts, because the middle one serves many requests at once: each is
  * checked and its feeds are made; the engine runs over all of them; each gets
  * its answer. Whatever fails for one of them is kept with it and told when it
- * is finished: a request never fails because of its company.
+ * is finished: a request never fails because of its company. The middle is
+ * batch.c.
  */
 #include <stdlib.h>
 
-#include "clock.h"
 #include "step.h"
-
-struct pipeline_worker {
-    const struct pipeline *pipeline;
-    struct eng_run *run;
-    struct eng_tensor *outputs; /* per model output */
-    struct arena scratch;
-};
 
 struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
                                             struct error *err)
@@ -31,7 +24,10 @@ struct pipeline_worker *pipeline_worker_new(const struct pipeline *pipeline,
     worker->pipeline = pipeline;
     worker->outputs = calloc(eng_model_output_count(pipeline->model),
                              sizeof(*worker->outputs));
-    if (!worker->outputs)
+    worker->calls =
+        calloc(pipeline->batch_rows, sizeof(struct pipeline_call *));
+    worker->rows = calloc(pipeline->batch_rows, sizeof(*worker->rows));
+    if (!worker->outputs || !worker->calls || !worker->rows)
         (void)call_no_memory(err);
     else
         worker->run = eng_run_new(pipeline->model, err);
@@ -47,6 +43,8 @@ void pipeline_worker_free(struct pipeline_worker *worker)
         return;
     eng_run_free(worker->run);
     free(worker->outputs);
+    free(worker->calls);
+    free(worker->rows);
     arena_release(&worker->scratch);
     free(worker);
 }
@@ -121,42 +119,14 @@ size_t pipeline_call_tokens(const struct pipeline_call *call)
     return tokens;
 }
 
-/* Each by itself. The pipeline refuses what cannot be right, so a validation
- * error of the engine is a fault of ours, not of the caller. */
-static void execute_one(struct pipeline_worker *worker,
-                        struct pipeline_call *call, bool is_last)
+double pipeline_call_share(const struct pipeline_call *call)
 {
-    size_t count = eng_model_output_count(worker->pipeline->model);
-    uint64_t start_ns = clock_now_ns();
-    struct error *err = &call->failure;
+    const struct pipeline *pipeline = call->pipeline;
+    double rows = (double)call->rows / (double)pipeline->batch_rows;
+    double tokens =
+        (double)pipeline_call_tokens(call) / (double)pipeline->batch_tokens;
 
-    if (!eng_run_execute(worker->run, call->feeds, worker->outputs,
-                         call->request.limits, err)) {
-        if (err->code == ERR_VALIDATION_ERROR)
-            err->code = ERR_INTERNAL;
-        return;
-    }
-    call->compute_ns = clock_now_ns() - start_ns;
-    for (size_t i = 0; i < count; i++) {
-        struct eng_tensor *output = &call->outputs[i];
-
-        *output = worker->outputs[i];
-        /* The next run overwrites them. */
-        if (!is_last && eng_tensor_size(output) > 0)
-            output->data =
-                arena_copy(call->arena, output->data, eng_tensor_size(output));
-        if (!output->data && eng_tensor_size(output) > 0) {
-            (void)call_no_memory(err);
-            return;
-        }
-    }
-}
-
-void pipeline_execute(struct pipeline_worker *worker,
-                      struct pipeline_call *const *calls, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        execute_one(worker, calls[i], i + 1 == count);
+    return rows > tokens ? rows : tokens;
 }
 
 bool pipeline_finish(struct pipeline_worker *worker, struct pipeline_call *call,
@@ -182,6 +152,6 @@ bool pipeline_run(struct pipeline_worker *worker,
 
     if (!call)
         return false;
-    pipeline_execute(worker, &call, 1);
+    pipeline_execute(worker, &call, 1, NULL);
     return pipeline_finish(worker, call, out, err);
 }

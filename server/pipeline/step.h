@@ -56,6 +56,18 @@ struct pipeline {
     size_t step_count, pre_count;
     bool counts_tokens; /* a step counts the tokens of each row */
     bool reads_texts;   /* something but the tokenizer needs texts as texts */
+    struct eng_ragged ragged; /* whether rows run without padding */
+    /* What the engine runs at once, of all requests together; not 0. */
+    size_t batch_rows, batch_tokens;
+};
+
+struct pipeline_worker {
+    const struct pipeline *pipeline;
+    struct eng_run *run;
+    struct eng_tensor *outputs;   /* per model output */
+    struct pipeline_call **calls; /* batch_rows each: the rows of one run */
+    size_t *rows;
+    struct arena scratch;
 };
 
 /* ---- while the pipeline is built ---- */

@@ -83,3 +83,20 @@ bool eng_run_execute(struct eng_run *run, const struct eng_tensor *inputs,
     (void)limits;
     return run->model->answer(inputs, outputs, err);
 }
+
+void eng_model_ragged(const struct eng_model *model, struct eng_ragged *info)
+{
+    (void)model;
+    *info = (struct eng_ragged){.reason = "it is a fake"};
+}
+
+bool eng_run_ragged(struct eng_run *run, const struct eng_ragged_batch *batch,
+                    struct eng_tensor *outputs, const struct eng_limits *limits,
+                    struct error *err)
+{
+    (void)run;
+    (void)batch;
+    (void)outputs;
+    (void)limits;
+    return fail(err, ERR_MODEL_UNSUPPORTED, "it is a fake");
+}

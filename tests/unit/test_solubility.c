@@ -177,7 +177,7 @@ static void run_together(struct pipeline_worker *worker, char *const *texts,
                              &err);
         assert_non_null(calls[i]);
     }
-    pipeline_execute(worker, calls, count);
+    pipeline_execute(worker, calls, count, NULL);
     for (size_t i = 0; i < count; i++) {
         struct pipeline_output output;
 
