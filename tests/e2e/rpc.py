@@ -136,6 +136,8 @@ def union_from_json(message, value):
         message.number = value
     elif isinstance(value, str):
         message.text = value
+    elif isinstance(value, bytes):
+        message.blob = value
     elif every(int, float) and has("floats", "ids"):
         put(has("floats", "ids"), value)
     elif every(str) and has("strings", "texts"):

@@ -11,13 +11,15 @@ target_include_directories(test_smiles PRIVATE ${SERVER}/pipeline)
 file(GLOB BUNDLE_SOURCES CONFIGURE_DEPENDS ${SERVER}/bundle*.c)
 file(GLOB PIPELINE_SOURCES CONFIGURE_DEPENDS ${SERVER}/pipeline/*.c)
 add_library(pipeline_only STATIC
-  ${SERVER}/pipeline.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES})
+  ${SERVER}/pipeline.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES}
+  ${SERVER}/door/base64.c)
 target_include_directories(pipeline_only
-  PUBLIC ${SERVER} ${PROJECT_SOURCE_DIR}/engine)
-target_link_libraries(pipeline_only PUBLIC doc text gen base)
+  PUBLIC ${SERVER} ${SERVER}/door ${PROJECT_SOURCE_DIR}/engine)
+target_link_libraries(pipeline_only PUBLIC doc text image gen base)
 
 unit_test(pipeline SOURCES unit/test_pipeline.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
+unit_test(image SOURCES unit/test_image.c LIBS image)
 unit_test(steps SOURCES unit/test_steps.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
 
