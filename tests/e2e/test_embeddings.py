@@ -134,6 +134,33 @@ class Sentences(harness.Case):
                 self.assertEqual(len(answer.data), 1)
                 client.close()
 
+    def refused(self, server, status, **request):
+        got, answer = harness.rest_json(server.port, "POST", "/v1/embeddings",
+                                        {"input": "a", **request})
+        self.assertEqual(got, status, answer)
+        self.assertEqual(harness.rest(server.port, "GET", "/health")[0], 200)
+        return answer["error"]["param"]
+
+    def test_bad_requests_name_the_field(self):
+        server = self.serve()
+        for value in ({"a": 1}, ["a", 1], [[1], "a"], [1.5], [True], None, 7,
+                      [[[1]]], [2 ** 31], "", [""], []):
+            with self.subTest(input=value):
+                self.assertEqual(self.refused(server, 400, input=value), "input")
+        for value in (0, -1, 2 ** 31, "8", 1.5, [8]):
+            with self.subTest(dimensions=value):
+                self.assertEqual(self.refused(server, 400, dimensions=value),
+                                 "dimensions")
+        self.assertEqual(self.refused(server, 400, model=["a"]), "model")
+        self.assertEqual(self.refused(server, 400, colour=1), "colour")
+        self.refused(server, 400, input="o" * 4000)
+
+    def test_no_other_model_is_found(self):
+        server = self.serve()
+        for name in ("../x", "m" * 65, "a/b", "Sentences\u0301", "SENTENCES"):
+            with self.subTest(name):
+                self.assertEqual(self.refused(server, 404, model=name), "model")
+
     def test_base64_is_little_endian_floats(self):
         server = self.serve()
         request = {"input": TEXTS[0], "encoding_format": "base64"}

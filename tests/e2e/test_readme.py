@@ -38,6 +38,8 @@ class Documents(harness.Case):
         registry = self.start(harness.Registry)
         server = self.start(harness.Server,
                             registry=f"http://127.0.0.1:{registry.port}")
+        sentences = self.start(
+            harness.Server, bundle=harness.ROOT / "tests/data/bundles/sentences")
         ran = 0
         for name, marked, _, text in blocks():
             if not marked:
@@ -45,6 +47,7 @@ class Documents(harness.Case):
             with self.subTest(f"{name}: {text.splitlines()[0]}"):
                 commands = text.replace(":5000", f":{registry.port}")
                 commands = commands.replace(":5100", f":{server.port}")
+                commands = commands.replace(":5110", f":{sentences.port}")
                 commands = commands.replace("build/bin", str(harness.BIN))
                 shell.run(self, commands, variables)
                 ran += 1
