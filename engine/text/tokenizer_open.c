@@ -1,12 +1,15 @@
 /*
- * Opens a tokenizer.json: the file, and the limits before its JSON is parsed.
+ * Opens a tokenizer: finds the file, and checks limits before its JSON is
+ * parsed.
  *
  * The bytes meet our own scanner first (size, depth, number of values, strict
- * grammar), because jansson has no such limits.
+ * grammar), because jansson has no such limits. A vocab.txt becomes the
+ * tokenizer.json that Hugging Face's library would write for it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,14 +59,6 @@ struct tok_tokenizer *tok_open_bytes(const char *json, size_t size,
     return check_limits(json, size, err) ? tok_load(json, size, err) : NULL;
 }
 
-void tok_close(struct tok_tokenizer *tok)
-{
-    if (!tok)
-        return;
-    arena_release(&tok->arena);
-    free(tok);
-}
-
 /* Opens a regular file; O_NONBLOCK so that a FIFO does not hold us up. */
 static int open_regular(const char *path, struct stat *status)
 {
@@ -94,25 +89,111 @@ static bool read_all(int fd, struct buf *out, size_t size, struct error *err)
     return true;
 }
 
-struct tok_tokenizer *tok_open(const char *path, struct error *err)
+/* Reads a regular file within the size limit. */
+static bool read_file(const char *path, struct buf *out, struct error *err)
+{
+    struct stat status;
+    int fd = open_regular(path, &status);
+    bool ok;
+
+    if (fd < 0)
+        return fail(err, ERR_FILE_MISSING,
+                    "cannot open tokenizer '%s': no regular file that can be "
+                    "read",
+                    path);
+    if (status.st_size > TOK_FILE_SIZE_MAX)
+        ok = too_large(err);
+    else
+        ok = read_all(fd, out, (size_t)status.st_size, err);
+    (void)close(fd);
+    return ok;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), end_size = strlen(end);
+
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool exists(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0;
+}
+
+/* `name` in folder `path`, or beside file `path`. */
+static bool path_of(const char *path, const char *name, struct buf *out)
+{
+    const char *slash = strrchr(path, '/');
+
+    buf_clear(out);
+    if (is_folder(path)) {
+        buf_string(out, path);
+        buf_char(out, '/');
+    } else if (slash) {
+        buf_append(out, path, (size_t)(slash - path) + 1);
+    }
+    buf_string(out, name);
+    return buf_ok(out);
+}
+
+/* A vocab.txt, and the tokenizer_config.json beside it if there is one. */
+static struct tok_tokenizer *open_vocab(const char *path, struct error *err)
+{
+    struct buf lines = {0}, name = {0}, config = {0};
+    struct tok_tokenizer *tok = NULL;
+    bool ok = read_file(path, &lines, err);
+
+    if (ok && !path_of(path, "tokenizer_config.json", &name))
+        ok = fail(err, ERR_OUT_OF_MEMORY, "no memory to open the tokenizer");
+    if (ok && exists(name.data))
+        ok = read_file(name.data, &config, err) &&
+             check_limits(config.data, config.size, err);
+    if (ok)
+        tok = tok_load_vocab((struct tok_text){lines.data, lines.size},
+                             (struct tok_text){config.data, config.size}, err);
+    buf_release(&lines);
+    buf_release(&name);
+    buf_release(&config);
+    return tok;
+}
+
+static struct tok_tokenizer *open_json(const char *path, struct error *err)
 {
     struct tok_tokenizer *tok = NULL;
     struct buf bytes = {0};
-    struct stat status;
-    int fd = open_regular(path, &status);
 
-    if (fd < 0) {
-        (void)fail(err, ERR_FILE_MISSING,
-                   "cannot open tokenizer '%s': no regular file that can be "
-                   "read",
-                   path);
-        return NULL;
-    }
-    if (status.st_size > TOK_FILE_SIZE_MAX)
-        (void)too_large(err);
-    else if (read_all(fd, &bytes, (size_t)status.st_size, err))
+    if (read_file(path, &bytes, err))
         tok = tok_open_bytes(bytes.data, bytes.size, err);
-    (void)close(fd);
     buf_release(&bytes);
+    return tok;
+}
+
+struct tok_tokenizer *tok_open(const char *path, struct error *err)
+{
+    struct tok_tokenizer *tok = NULL;
+    struct buf name = {0};
+
+    if (!is_folder(path))
+        return ends_with(path, ".txt") ? open_vocab(path, err)
+                                       : open_json(path, err);
+    if (path_of(path, "vocab.txt", &name) && exists(name.data) &&
+        path_of(path, "tokenizer.json", &name) && !exists(name.data) &&
+        path_of(path, "vocab.txt", &name))
+        tok = open_vocab(name.data, err);
+    else if (path_of(path, "tokenizer.json", &name))
+        tok = open_json(name.data, err);
+    else
+        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory to open the tokenizer");
+    buf_release(&name);
     return tok;
 }

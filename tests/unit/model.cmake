@@ -25,5 +25,13 @@ unit_test(steps SOURCES unit/test_steps.c unit/pipeline_fixture.c
 
 unit_test(tokenize_command
   SOURCES unit/test_tokenize_command.c ${SERVER}/commands/tokenize.c
-  LIBS text)
+  LIBS text PkgConfig::JANSSON)
 target_include_directories(test_tokenize_command PRIVATE ${SERVER})
+
+# Reference tokenizers: stored vectors, and random texts against the original.
+script_test(e2e.tokenizer_vectors ${PYTHON}
+  ${CMAKE_CURRENT_SOURCE_DIR}/tokenizers/vectors.py)
+if(SANITIZE STREQUAL "")
+  script_test(e2e.tokenizer_differential ${PYTHON}
+    ${CMAKE_CURRENT_SOURCE_DIR}/tokenizers/differential.py)
+endif()

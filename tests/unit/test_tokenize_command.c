@@ -82,7 +82,10 @@ static void test_tokenize_answers_bad_lines_in_their_place(void **state)
         "C",
         "{}",
         "{\"text\":1}",
-        "{\"text\":\"C\",\"pair\":\"C\"}",
+        "{\"pair\":\"C\"}",
+        "{\"text\":\"C\",\"pair\":1}",
+        "{\"text\":\"C\",\"peer\":\"C\"}",
+        "{\"ids\":[1]}",
         "{\"text\":\"C\",\"text\":\"C\"}",
         "{\"text\":\"C\"} x",
         "{\"text\":\"\\ud800\"}",
@@ -101,6 +104,53 @@ static void test_tokenize_answers_bad_lines_in_their_place(void **state)
             fail_msg("'%s' gave %s\n", bad[i], out);
         assert_non_null(strstr(out, "\"}\n{\"ids\": [2, 37]"));
     }
+}
+
+#define PAIR_OUT                                                               \
+    "{\"ids\": [2, 37, 37, 37], \"offsets\": [[0, 0], [0, 1], [0, 1], "        \
+    "[1, 2]], \"tokens\": [\"[CLS]\", \"C\", \"C\", \"C\"], \"type_ids\": "    \
+    "[0, 0, 1, 1], \"special_mask\": [1, 0, 0, 0]}\n"
+
+static void test_tokenize_takes_pairs_and_tells_all(void **state)
+{
+    char all[] = "--all";
+    char *argv[] = {bundle, all};
+    char out[OUT_SIZE];
+
+    (void)state;
+    assert_int_equal(run(2, argv, "{\"text\":\"C\",\"pair\":\"CC\"}\n", out),
+                     EXIT_OK);
+    assert_string_equal(out, PAIR_OUT);
+}
+
+static void test_tokenize_reads_specials_but_not_when_told(void **state)
+{
+    char plain[] = "--plain", no_special[] = "--no-special";
+    char *parsed[] = {bundle, no_special},
+         *text[] = {bundle, no_special, plain};
+    char out[OUT_SIZE];
+
+    (void)state;
+    assert_int_equal(run(2, parsed, "{\"text\":\"[CLS]\"}\n", out), EXIT_OK);
+    assert_string_equal(out, "{\"ids\": [2], \"offsets\": [[0, 5]]}\n");
+    assert_int_equal(run(3, text, "{\"text\":\"[CLS]\"}\n", out), EXIT_OK);
+    assert_non_null(strstr(out, "[4, 5]]"));
+}
+
+static void test_tokenize_decodes(void **state)
+{
+    char decode[] = "--decode", no_special[] = "--no-special";
+    char *argv[] = {bundle, decode, no_special};
+    char out[OUT_SIZE];
+
+    (void)state;
+    assert_int_equal(run(2, argv, "{\"ids\":[2,37,37]}\n{\"ids\":[]}\n", out),
+                     EXIT_OK);
+    assert_string_equal(out, "{\"text\": \"[CLS]CC\"}\n{\"text\": \"\"}\n");
+    assert_int_equal(run(3, argv, "{\"ids\":[2,37,999999]}\n", out), EXIT_OK);
+    assert_string_equal(out, "{\"text\": \"C\"}\n");
+    assert_int_equal(run(3, argv, "{\"ids\":[\"C\"]}\n", out), EXIT_WRONG);
+    assert_int_equal(run(3, argv, "{\"text\":\"C\"}\n", out), EXIT_WRONG);
 }
 
 static void test_tokenize_says_when_it_cannot_start(void **state)
@@ -122,6 +172,9 @@ int main(void)
         cmocka_unit_test(test_tokenize_answers_each_line),
         cmocka_unit_test(test_tokenize_leaves_specials_out_when_told),
         cmocka_unit_test(test_tokenize_answers_bad_lines_in_their_place),
+        cmocka_unit_test(test_tokenize_takes_pairs_and_tells_all),
+        cmocka_unit_test(test_tokenize_reads_specials_but_not_when_told),
+        cmocka_unit_test(test_tokenize_decodes),
         cmocka_unit_test(test_tokenize_says_when_it_cannot_start),
     };
 
