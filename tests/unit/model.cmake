@@ -28,6 +28,11 @@ unit_test(tokenize_command
   LIBS text PkgConfig::JANSSON)
 target_include_directories(test_tokenize_command PRIVATE ${SERVER})
 
+unit_test(tokenizer_use SOURCES unit/test_tokenizer_use.c LIBS text)
+
+file(GLOB seeds CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/tokenizers/*)
+fuzz_test(tokenizer SOURCES fuzz/fuzz_tokenizer.c LIBS text SEEDS ${seeds})
+
 # Reference tokenizers: stored vectors, and random texts against the original.
 script_test(e2e.tokenizer_vectors ${PYTHON}
   ${CMAKE_CURRENT_SOURCE_DIR}/tokenizers/vectors.py)

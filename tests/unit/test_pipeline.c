@@ -498,8 +498,9 @@ static const struct misfit misfits[] = {
      "output 'LogS' is float, expected string"},
     {"rareElements: [\"", "rareElements: [\"Xx\", \"",
      "'Xx' is no symbol of an element"},
-    {"\"type\": \"ByteLevel\",\n  \"add", "\"type\": \"Metaspace\",\n  \"add",
-     "pre_tokenizer 'Metaspace' is not supported"},
+    {"\"type\": \"ByteLevel\",\n  \"add",
+     "\"type\": \"UnicodeScripts\",\n  \"add",
+     "pre_tokenizer 'UnicodeScripts' is not supported"},
 };
 
 static void test_pipeline_names_what_does_not_fit(void **state)
