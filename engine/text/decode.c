@@ -118,21 +118,21 @@ static char *join(const struct decoding *decoding, bool spaces, size_t *size)
     return text;
 }
 
-char *tok_decode(const struct tok_tokenizer *tok, const int64_t *ids,
-                 size_t count, bool skip_specials, struct arena *arena,
-                 size_t *size, struct error *err)
+bool tok_decode(const struct tok_tokenizer *tok, const int64_t *ids,
+                size_t count, struct tok_decoding *out, struct error *err)
 {
-    struct decoding decoding = {.arena = arena};
+    struct decoding decoding = {.arena = out->arena};
     char *text = NULL;
 
-    if (collect(tok, ids, count, skip_specials, &decoding)) {
+    if (collect(tok, ids, count, out->skip_specials, &decoding)) {
         for (size_t i = 0; i < tok->decoder_count && decoding.count > 0; i++)
             tok->decoders[i].apply(&tok->decoders[i], &decoding);
         if (!decoding.failed)
-            text = join(&decoding, tok->decoder_count == 0, size);
+            text = join(&decoding, tok->decoder_count == 0, &out->size);
     }
     if (!text)
-        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory to decode %zu tokens",
-                   count);
-    return text;
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory to decode %zu tokens",
+                    count);
+    out->text = text;
+    return true;
 }

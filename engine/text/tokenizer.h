@@ -112,14 +112,20 @@ bool tok_encode_pair(const struct tok_tokenizer *tok, struct tok_text first,
                      struct tok_text second, unsigned flags,
                      struct tok_encoding *out, struct error *err);
 
+/* A text made of ids. */
+struct tok_decoding {
+    struct arena *arena; /* holds the text, and is the work space */
+    bool skip_specials;  /* special tokens are left out */
+    char *text;          /* filled: UTF-8, NUL-terminated */
+    size_t size;         /* filled: its bytes */
+};
+
 /*
- * The text of `count` ids, NUL-terminated in `arena`, its length in *size; ids
- * that no token has are left out, special tokens too if `skip_specials`. NULL:
- *   ERR_OUT_OF_MEMORY
+ * The text of `count` ids; ids that no token has are left out.
+ *   ERR_OUT_OF_MEMORY  the arena is used up
  */
-char *tok_decode(const struct tok_tokenizer *tok, const int64_t *ids,
-                 size_t count, bool skip_specials, struct arena *arena,
-                 size_t *size, struct error *err);
+bool tok_decode(const struct tok_tokenizer *tok, const int64_t *ids,
+                size_t count, struct tok_decoding *out, struct error *err);
 
 /*
  * The token of an id as the file writes it, in *size bytes (not terminated);

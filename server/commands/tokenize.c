@@ -196,10 +196,11 @@ static bool decode(struct session *session, const json_t *request,
                    struct error *err)
 {
     const json_t *list = json_object_get(request, "ids");
-    size_t count = json_array_size(list), size;
+    size_t count = json_array_size(list);
     int64_t *ids = arena_alloc(&session->arena, count * sizeof(*ids));
-    bool skip = (session->options->flags & TOK_SPECIALS) == 0;
-    char *text;
+    struct tok_decoding out = {
+        .arena = &session->scratch,
+        .skip_specials = (session->options->flags & TOK_SPECIALS) == 0};
 
     if (!ids)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for %zu ids", count);
@@ -210,12 +211,10 @@ static bool decode(struct session *session, const json_t *request,
             return fail(err, ERR_INVALID_INPUT, "id %zu is no whole number", i);
         ids[i] = json_integer_value(id);
     }
-    text = tok_decode(session->tok, ids, count, skip, &session->scratch, &size,
-                      err);
-    if (!text)
+    if (!tok_decode(session->tok, ids, count, &out, err))
         return false;
     buf_string(&session->out, "{\"text\": ");
-    json_put_string(&session->out, text, size);
+    json_put_string(&session->out, out.text, out.size);
     buf_char(&session->out, '}');
     return true;
 }

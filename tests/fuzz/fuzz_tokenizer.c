@@ -46,15 +46,15 @@ static void run_text(const struct tok_tokenizer *tok, const char *text,
     struct tok_text both = {text, size};
     struct error err = {0};
     unsigned flags = TOK_SPECIALS | TOK_TRUNCATE | TOK_OFFSETS;
-    size_t decoded, length = characters(text, size);
+    struct tok_decoding text_again = {.arena = &arena};
+    size_t length = characters(text, size);
 
     arena_init(&scratch, 256 << 20);
     arena_init(&arena, 64 << 20);
     if (tok_encode(tok, text, size, flags, &out, &err)) {
         check_encoding(tok, &out, length);
         require(out.whole <= tok_count_max(tok, size));
-        require(tok_decode(tok, out.ids, out.count, false, &arena, &decoded,
-                           &err) ||
+        require(tok_decode(tok, out.ids, out.count, &text_again, &err) ||
                 err.code == ERR_OUT_OF_MEMORY);
     } else {
         require(err.code != ERR_NONE);
