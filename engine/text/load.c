@@ -147,7 +147,7 @@ bool load_pattern(struct loader *load, const json_t *component,
     const char *regex = json_string_value(json_object_get(value, "Regex"));
     struct pattern *pattern =
         arena_zalloc(&load->tok->arena, 1, sizeof(*pattern));
-    struct tok_string string;
+    struct tok_string string = {NULL, 0};
 
     if (!pattern)
         return load_no_memory(err);

@@ -132,7 +132,7 @@ static bool load_pre_tokenizer_metaspace(struct loader *load,
     out->rewrites = true;
     if (out->as.metaspace.prefix == PREFIX_FIRST)
         load->tok->needs_origins = true;
-    load_grow(load, 2 * TEXT_CHAR_MAX, 0);
+    load_grow(load, (size_t)2 * TEXT_CHAR_MAX, 0);
     return true;
 }
 

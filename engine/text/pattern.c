@@ -85,28 +85,38 @@ static bool read_char(const char **regex, uint32_t *cp)
     return true;
 }
 
+/* The rest of \p{NAME} after the brace. */
+static bool read_named(const char **regex, struct pattern_class *members)
+{
+    for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++) {
+        size_t size = strlen(named[i].name);
+
+        if (strncmp(*regex, named[i].name, size) == 0) {
+            members->props |= named[i].props;
+            *regex += size;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What follows a backslash: a class, or a character by itself. */
 static bool read_escape(const char **regex, struct pattern_class *members,
                         uint32_t *cp)
 {
-    char c = *(*regex)++;
+    char c = **regex;
 
     *cp = 0;
+    if (c == '\0')
+        return false;
+    ++*regex;
     if (c == 's' || c == 'd') {
         members->props |= c == 's' ? UC_SPACE : UC_DIGIT;
         return true;
     }
-    if (c == 'p' && *(*regex)++ == '{') {
-        for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++) {
-            size_t size = strlen(named[i].name);
-
-            if (strncmp(*regex, named[i].name, size) == 0) {
-                members->props |= named[i].props;
-                *regex += size;
-                return true;
-            }
-        }
-        return false;
+    if (c == 'p' && **regex == '{') {
+        ++*regex;
+        return read_named(regex, members);
     }
     if (c == 'r' || c == 'n' || c == 't')
         *cp = c == 'r' ? '\r' : c == 'n' ? '\n' : '\t';

@@ -87,7 +87,9 @@ static size_t contraction_any_case(const char *bytes, size_t at, size_t end)
     for (size_t i = 1; i < size; i++) {
         char c = bytes[at + i];
 
-        folded[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        folded[i] = c;
+        if (c >= 'A' && c <= 'Z')
+            folded[i] = (char)(c | 0x20);
     }
     stop = contraction(folded, 0, size);
     return at + stop;
