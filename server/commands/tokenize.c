@@ -122,13 +122,11 @@ static json_t *read_line(const struct session *session, const char *line,
 /* ---- answering it ---- */
 
 static void write_numbers(struct buf *out, const char *name,
-                          const int64_t *numbers, const uint8_t *bits,
-                          size_t count)
+                          const int64_t *numbers, size_t count)
 {
     buf_printf(out, "\"%s\": [", name);
     for (size_t i = 0; i < count; i++)
-        buf_printf(out, "%s%lld", i > 0 ? ", " : "",
-                   numbers ? (long long)numbers[i] : bits[i]);
+        buf_printf(out, "%s%lld", i > 0 ? ", " : "", (long long)numbers[i]);
     buf_char(out, ']');
 }
 
@@ -147,10 +145,11 @@ static void write_all(struct session *session,
         json_put_text(out, copy ? copy : "");
     }
     buf_string(out, "], ");
-    write_numbers(out, "type_ids", tokens->type_ids, NULL, tokens->count);
-    buf_string(out, ", ");
-    write_numbers(out, "special_mask", NULL, tokens->special_mask,
-                  tokens->count);
+    write_numbers(out, "type_ids", tokens->type_ids, tokens->count);
+    buf_string(out, ", \"special_mask\": [");
+    for (size_t i = 0; i < tokens->count; i++)
+        buf_printf(out, "%s%d", i > 0 ? ", " : "", tokens->special_mask[i]);
+    buf_char(out, ']');
 }
 
 static struct tok_text text_of(const json_t *request, const char *key)
@@ -180,7 +179,7 @@ static bool encode(struct session *session, const json_t *request,
     if (!ok)
         return false;
     buf_char(out, '{');
-    write_numbers(out, "ids", tokens.ids, NULL, tokens.count);
+    write_numbers(out, "ids", tokens.ids, tokens.count);
     buf_string(out, ", \"offsets\": [");
     for (size_t i = 0; i < tokens.count; i++)
         buf_printf(out, "%s[%u, %u]", i > 0 ? ", " : "", tokens.starts[i],
