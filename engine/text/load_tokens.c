@@ -149,6 +149,24 @@ static bool number_tokens(struct tok_tokenizer *tok)
     return true;
 }
 
+/* The added tokens of the list that are special, or that are not. */
+static bool load_those(struct loader *load, const json_t *list, bool special,
+                       struct error *err)
+{
+    struct tok_tokenizer *tok = load->tok;
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+
+        if (json_is_true(json_object_get(item, "special")) != special)
+            continue;
+        if (!load_added(load, item, &tok->added[tok->added_count], err))
+            return false;
+        tok->added_count++;
+    }
+    return true;
+}
+
 /* Special tokens come first: of tokens with one spelling they are taken. */
 bool load_added_tokens(struct loader *load, struct error *err)
 {
@@ -163,15 +181,7 @@ bool load_added_tokens(struct loader *load, struct error *err)
     tok->added = arena_zalloc(&tok->arena, count + 1, sizeof(*tok->added));
     if (!tok->added)
         return load_no_memory(err);
-    for (size_t i = 0; i < 2 * count; i++) {
-        const json_t *item = json_array_get(list, i % count);
-        bool special = json_is_true(json_object_get(item, "special"));
-
-        if (special != (i < count))
-            continue;
-        if (!load_added(load, item, &tok->added[tok->added_count], err))
-            return false;
-        tok->added_count++;
-    }
-    return no_gap(load, err) && (number_tokens(tok) || load_no_memory(err));
+    return load_those(load, list, true, err) &&
+           load_those(load, list, false, err) && no_gap(load, err) &&
+           (number_tokens(tok) || load_no_memory(err));
 }
