@@ -92,6 +92,23 @@ def vocab(folder, name):
     return len(rows)
 
 
+def vocab_with_config(root):
+    """The config beside a vocab.txt says whether capitals are letters of their
+    own; a folder without a tokenizer.json is its vocab.txt."""
+    folder = root / "configured"
+    folder.mkdir()
+    vocab_file = (root / "bert-base-uncased" / "vocab.txt").read_bytes()
+    (folder / "vocab.txt").write_bytes(vocab_file)
+    config = folder / "tokenizer_config.json"
+    for text, ids in (("{}", [1037, 1037]), ('{"do_lower_case": true}',
+                                            [1037, 1037]),
+                      ('{"do_lower_case": false}', [1037, 100])):
+        config.write_text(text)
+        for path in (folder, folder / "vocab.txt"):
+            answer = common.tokenize(path, [{"text": "a A"}], "--no-special")
+            check(f"vocab.txt with {text}", answer[0].get("ids"), ids)
+
+
 def main():
     kept, root = common.reference()
     for name in common.NAMES:
@@ -105,6 +122,7 @@ def main():
         if (folder / "vocab.txt").exists():
             count += vocab(folder, name)
         print(f"{name}: {count} texts")
+    vocab_with_config(root)
     kept.cleanup()
     print(f"{faults} faults")
     sys.exit(faults > 0)
