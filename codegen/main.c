@@ -7,6 +7,8 @@
  *   specgen diff OLD NEW [--format F] [--waivers FILE] [--today DAY]
  *                                              says what NEW breaks
  *   specgen release VERSION [--api DIR]        keeps the contract as released
+ *   specgen model-client --bundle DIR --lang L [--out DIR]
+ *                                              writes a client of one model
  *
  * load -> name -> number -> check -> emit. Exit 0: done; 1: faults, printed
  * as file:line:col: rule: message, or a broken promise; 2: wrong usage or a
@@ -22,6 +24,7 @@
 #include "dump.h"
 #include "emit/emit.h"
 #include "load.h"
+#include "model/model.h"
 #include "out.h"
 
 typedef void cg_emitter(const struct cg_ir *ir, struct cg_out *out);
@@ -36,7 +39,7 @@ static const struct {
 };
 
 struct options {
-    const char *command, *api, *out;
+    const char *command, *api, *out, *bundle, *language;
     const char *words[2]; /* what follows the command */
     int word_count;
     struct cg_diff_options diff;
@@ -47,7 +50,9 @@ static int usage(void)
     (void)fputs("usage: specgen generate|check|ir [--api DIR] [--out DIR]\n"
                 "       specgen diff OLD NEW [--format text|json|markdown] "
                 "[--waivers FILE] [--today YYYY-MM-DD]\n"
-                "       specgen release VERSION [--api DIR]\n",
+                "       specgen release VERSION [--api DIR]\n"
+                "       specgen model-client --bundle DIR --lang python "
+                "[--out DIR]\n",
                 stderr);
     return 2;
 }
@@ -59,6 +64,8 @@ static const char **option(struct options *options, const char *name)
         const char *name, **value;
     } known[] = {{"--api", &options->api},
                  {"--out", &options->out},
+                 {"--bundle", &options->bundle},
+                 {"--lang", &options->language},
                  {"--format", &options->diff.format},
                  {"--waivers", &options->diff.waivers},
                  {"--today", &options->diff.today}};
@@ -71,7 +78,7 @@ static const char **option(struct options *options, const char *name)
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    *options = (struct options){.api = "api", .out = "gen"};
+    *options = (struct options){.api = "api"};
     for (int i = 1; i < argc; i++) {
         const char **value = option(options, argv[i]);
 
@@ -85,6 +92,11 @@ static bool parse(int argc, char **argv, struct options *options)
             options->words[options->word_count++] = argv[i];
     }
     return options->command != NULL;
+}
+
+static const char *out_dir(const struct options *options, const char *otherwise)
+{
+    return options->out ? options->out : otherwise;
 }
 
 /* One run of the program. */
@@ -137,14 +149,14 @@ static bool write_lock(struct cg_ir *ir, struct error *err)
 static bool generate(struct session *session, struct error *err)
 {
     return write_lock(&session->ir, err) &&
-           cg_out_write(&session->out, session->options->out, err);
+           cg_out_write(&session->out, out_dir(session->options, "gen"), err);
 }
 
 static bool check(struct session *session, struct error *err)
 {
     (void)err;
     compare_lock(&session->ir);
-    cg_out_compare(&session->out, session->options->out);
+    cg_out_compare(&session->out, out_dir(session->options, "gen"));
     return true;
 }
 
@@ -191,16 +203,28 @@ static bool release(struct session *session, struct error *err)
     return write_lock(&session->ir, err) && cg_keep_release(&session->ir, err);
 }
 
+/* Needs no contract: what a model takes and gives is in its bundle. */
+static bool model_client(struct session *session, struct error *err)
+{
+    const struct options *options = session->options;
+
+    if (!options->bundle || !options->language)
+        return fail(err, ERR_USAGE, "model-client needs --bundle and --lang");
+    return cg_model_client(&session->ir, options->bundle, options->language,
+                           out_dir(options, "."), err);
+}
+
 static const struct command {
     const char *name;
     int words; /* that follow it */
-    bool emits;
+    bool loads, emits;
     bool (*run)(struct session *session, struct error *err);
-} commands[] = {{"generate", 0, true, generate},
-                {"check", 0, true, check},
-                {"ir", 0, true, dump},
-                {"diff", 2, false, diff},
-                {"release", 1, true, release}};
+} commands[] = {{"generate", 0, true, true, generate},
+                {"check", 0, true, true, check},
+                {"ir", 0, true, true, dump},
+                {"diff", 2, true, false, diff},
+                {"release", 1, true, true, release},
+                {"model-client", 0, false, false, model_client}};
 
 static const struct command *find_command(const struct options *options)
 {
@@ -231,7 +255,8 @@ static int run(struct session *session, const struct command *command)
     struct error err;
     bool ok = true;
 
-    cg_load_all(ir, session->scratch);
+    if (command->loads)
+        cg_load_all(ir, session->scratch);
     if (!ir->fault_count && command->emits)
         emit_all(ir, &session->out);
     if (!ir->fault_count)

@@ -1,6 +1,10 @@
 """The Python clients against real servers, and against one that misbehaves."""
+import asyncio
+import importlib.util
+import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +18,7 @@ import python_clients
 import specserve
 from python_clients import SCHEMES, VARIANTS, Facade, Faulty
 from specserve import errors, registry, runtime
+from specserve import text as text_api
 
 PACKAGE = harness.ROOT / "clients" / "python"
 ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
@@ -346,6 +351,117 @@ class Failover(unittest.TestCase):
         self.addCleanup(client.close)
         with self.assertRaises(specserve.UnavailableError):
             client.model(name).health()
+
+
+class Typed(unittest.TestCase):
+    """`specgen model-client`: a class per model."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def generate(self, bundle, name):
+        subprocess.run([harness.BIN / "specgen", "model-client", "--bundle",
+                        bundle, "--lang", "python", "--out", self.folder],
+                       check=True)
+        spec = importlib.util.spec_from_file_location(
+            name, self.folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        self.addCleanup(sys.modules.pop, name)
+        spec.loader.exec_module(module)
+        return module
+
+    def serve(self, bundle):
+        server = harness.Server(bundle=bundle)
+        self.addCleanup(server.stop)
+        return server.port
+
+    def test_names_types_and_checks(self):
+        module = self.generate(harness.BUNDLE, "solubility")
+        port = self.serve(harness.BUNDLE)
+        for protocol in SCHEMES:
+            client = specserve.Client(endpoints=address(port, protocol))
+            self.addCleanup(client.close)
+            model = module.Solubility(client)
+            found = model.predict(text="CCO", property="LogS")
+            self.assertAlmostEqual(found.LogS, 1.0049, delta=1e-3)
+            self.assertEqual(found.smiles, "CCO")
+            self.assertTrue(found.response.success)
+            with self.assertRaises(errors.InvalidInputError):
+                model.predict(text="no!")
+            before = client.model().metrics().requests_served
+            for bad, why in (({"text": 3}, "text"), ({"text": "C" * 2049}, "2048"),
+                             ({"text": None}, "required"),
+                             ({"text": "C", "property": "x"}, "none of")):
+                with self.assertRaisesRegex(ValueError, why):
+                    model.predict(**bad)
+            self.assertEqual(client.model().metrics().requests_served, before)
+        text = module.Solubility.__doc__ + module.SolubilityResult.__doc__
+        for word in ("log10(mol/L)", "-13.1719 to 2.1377", "Ethanol"):
+            self.assertIn(word, text)
+
+    def test_asyncio(self):
+        module = self.generate(harness.BUNDLE, "solubility")
+        port = self.serve(harness.BUNDLE)
+
+        async def call():
+            async with specserve.AsyncClient(
+                    endpoints=address(port, "rest")) as client:
+                return await module.AsyncSolubility(client).predict(text="CCO")
+        self.assertEqual(asyncio.run(call()).LogS_range, "trained")
+
+    def test_an_embedding_bundle(self):
+        bundle = harness.ROOT / "tests/data/bundles/sentences"
+        rows = json.loads((bundle.parent / "reference.json").read_text())
+        row = rows["sentences"][0]
+        module = self.generate(bundle, "sentences")
+        port = self.serve(bundle)
+        for kind, protocol in VARIANTS:
+            client = Facade(self, kind).open(endpoints=address(port, protocol))
+            reply = client.service(
+                Facade(self, kind).service(text_api, "TextModel")).embeddings(
+                    input=row["text"], model="Sentences")
+            self.assertEqual(len(reply.data), 1)
+        for protocol in SCHEMES:
+            client = specserve.Client(endpoints=address(port, protocol))
+            self.addCleanup(client.close)
+            found = module.Sentences(client).predict(text=row["text"])
+            self.assertEqual(len(found.embedding), len(row["mean"]))
+            for got, wanted in zip(found.embedding, row["mean"]):
+                self.assertAlmostEqual(got, wanted, delta=2e-6)
+
+    def test_a_model_that_changed_is_told_not_guessed(self):
+        module = self.generate(harness.BUNDLE, "solubility")
+        for old, new in (("LogS_low", "LogS_least"), ('"1.0.0"', '"1.0.1"')):
+            bundle = self.folder / new.strip('"')
+            shutil.copytree(harness.BUNDLE, bundle)
+            for file in bundle.glob("*.yaml"):
+                file.write_text(file.read_text().replace(old, new))
+            client = specserve.Client(
+                endpoints=address(self.serve(bundle), "rest"))
+            self.addCleanup(client.close)
+            with self.assertRaises(specserve.ModelChangedError) as raised:
+                module.Solubility(client).predict(text="CCO")
+            self.assertEqual(raised.exception.code, "MODEL_CHANGED")
+            self.assertEqual(client.model().metrics().requests_served, 0)
+
+    def test_it_is_as_typed_as_the_rest(self):
+        self.generate(harness.BUNDLE, "solubility")
+        subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir",
+             self.folder / "cache", self.folder / "solubility.py"], check=True,
+            env={**os.environ, "MYPYPATH": PACKAGE / "src"},
+            stdout=subprocess.DEVNULL)
+
+    def test_a_folder_that_is_no_bundle_is_said(self):
+        done = subprocess.run(
+            [harness.BIN / "specgen", "model-client", "--bundle", self.folder,
+             "--lang", "python"], check=False, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bundle: holds 0 documents of kind ModelService",
+                      done.stderr)
 
 
 class Package(unittest.TestCase):

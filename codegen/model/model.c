@@ -1,0 +1,201 @@
+/*
+ * Model: see model.h.
+ */
+#include "model.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "names.h"
+#include "out.h"
+
+static const struct {
+    const char *name, *ending;
+    cg_model_writer *write;
+} languages[] = {
+#define LANGUAGE(name, ending) {#name, ending, cg_model_##name},
+#include "languages.def"
+#undef LANGUAGE
+};
+
+/* ---- load ---- */
+
+static bool is_service(const char *name)
+{
+    static const char ending[] = ".modelservice.yaml";
+    size_t size = strlen(name);
+
+    return size >= sizeof ending &&
+           strcmp(name + size - (sizeof ending - 1), ending) == 0;
+}
+
+/* The path of the service document, or NULL after a fault. */
+static const char *find_service(struct cg_ir *ir, const char *dir)
+{
+    DIR *folder = opendir(dir);
+    const char *found = NULL;
+    const struct dirent *entry;
+    size_t count = 0;
+
+    while (folder && (entry = readdir(folder)))
+        if (is_service(entry->d_name)) {
+            found = cg_text(ir, "%s/%s", dir, entry->d_name);
+            count++;
+        }
+    if (folder)
+        (void)closedir(folder);
+    if (count == 1)
+        return found;
+    cg_fault(ir, (struct cg_loc){.file = dir}, "bundle",
+             "holds %zu documents of kind ModelService", count);
+    return NULL;
+}
+
+static const struct doc_node *parse(struct cg_ir *ir, const char *file)
+{
+    const struct doc_node *root;
+    struct doc_report report;
+    struct buf text = {0};
+    struct error err;
+
+    if (!cg_file_read(file, &text, &err)) {
+        cg_fault(ir, (struct cg_loc){.file = file}, "file", "%s", err.msg);
+        return NULL;
+    }
+    doc_report_init(&report, &ir->arena);
+    root = doc_parse_yaml(file, text.data ? text.data : "", text.size,
+                          DOC_YAML_CORE, &ir->arena, &report);
+    for (size_t i = 0; i < report.count; i++)
+        if (report.issues[i].severity == DOC_FAULT)
+            cg_fault(ir,
+                     (struct cg_loc){file, report.issues[i].line,
+                                     report.issues[i].col},
+                     "syntax", "%s", report.issues[i].message);
+    buf_release(&text);
+    return report.faults ? NULL : root;
+}
+
+static const char *need(struct cg_ir *ir, const char *file,
+                        const struct doc_node *root, const char *path)
+{
+    const struct doc_node *node = doc_at(root, path);
+
+    if (node && node->type == DOC_STRING && node->size)
+        return node->text;
+    cg_fault(ir, cg_at(file, root), "bundle", "needs the text '%s'", path);
+    return "";
+}
+
+/* Every item has a name and a type, and no name is there twice. */
+static void check_items(struct cg_ir *ir, const char *file,
+                        const struct doc_node *list)
+{
+    for (size_t i = 0; i < doc_count(list); i++) {
+        const struct doc_node *item = doc_item(list, i);
+        const char *name = need(ir, file, item, "name");
+
+        (void)need(ir, file, item, "type");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(name,
+                       doc_string(doc_get(doc_item(list, k), "name"), "")) == 0)
+                cg_fault(ir, cg_at(file, item), "bundle", "'%s' is there twice",
+                         name);
+    }
+}
+
+bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
+{
+    const char *file = find_service(ir, dir);
+    const struct doc_node *root = file ? parse(ir, file) : NULL;
+    const struct doc_node *types;
+
+    if (!root)
+        return false;
+    *model = (struct cg_model){
+        .name = need(ir, file, root, "metadata.name"),
+        .version = need(ir, file, root, "metadata.version"),
+        .doc = doc_string(doc_at(root, "metadata.description"), "A model."),
+        .spec = doc_get(root, "spec"),
+        .inputs = doc_at(root, "spec.signature.inputs"),
+        .parameters = doc_at(root, "spec.signature.parameters"),
+        .outputs = doc_at(root, "spec.signature.outputs")};
+    types =
+        doc_get(doc_item(doc_at(root, "spec.capabilities"), 0), "inputTypes");
+    model->input_type = doc_string(doc_item(types, 0), "");
+    if (!*model->input_type || !doc_count(model->outputs))
+        cg_fault(ir, cg_at(file, root), "bundle",
+                 "declares no input type or no outputs");
+    check_items(ir, file, model->inputs);
+    check_items(ir, file, model->parameters);
+    check_items(ir, file, model->outputs);
+    return ir->fault_count == 0;
+}
+
+/* ---- for writers ---- */
+
+bool cg_model_required(const struct doc_node *item, bool parameter)
+{
+    return doc_bool(doc_get(item, "required"), !parameter);
+}
+
+static void put_range(struct buf *to, const char *word,
+                      const struct doc_node *range)
+{
+    if (doc_get(range, "min") && doc_get(range, "max"))
+        buf_printf(to, "; %s %.6g to %.6g", word,
+                   doc_number(doc_get(range, "min"), 0),
+                   doc_number(doc_get(range, "max"), 0));
+}
+
+const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
+                         const struct doc_node *item)
+{
+    const char *property = doc_string(doc_get(item, "property"), NULL);
+    const char *unit = doc_string(doc_get(item, "unit"), NULL);
+    const char *doc = doc_string(doc_get(item, "description"), NULL);
+    const char *type = doc_string(doc_get(item, "type"), "");
+    const struct doc_node *ranges = NULL;
+    struct buf text = {0};
+    const char *out;
+
+    if (property)
+        ranges = doc_get(doc_at(model->spec, "ranges.properties"), property);
+    if (!doc)
+        doc = doc_string(doc_get(ranges, "name"), NULL);
+    buf_printf(&text, "%s%s%s", doc ? doc : "", doc ? "; " : "", type);
+    if (unit)
+        buf_printf(&text, " in %s", unit);
+    put_range(&text, "trained on", doc_get(ranges, "training"));
+    put_range(&text, "reliable from", doc_get(ranges, "reliable"));
+    out = cg_text(ir, "%s", text.data ? text.data : "");
+    buf_release(&text);
+    return out;
+}
+
+/* ---- command ---- */
+
+bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
+                     const char *out, struct error *err)
+{
+    struct buf text = {0};
+    struct cg_model model;
+    size_t at = 0;
+    bool ok;
+
+    while (at < sizeof languages / sizeof *languages &&
+           strcmp(languages[at].name, language) != 0)
+        at++;
+    if (at == sizeof languages / sizeof *languages)
+        return fail(err, ERR_INVALID_INPUT, "there is no language '%s'",
+                    language);
+    if (!cg_model_load(ir, dir, &model))
+        return true; /* the faults say why */
+    languages[at].write(ir, &model, &text);
+    ok = buf_ok(&text) || fail(err, ERR_OUT_OF_MEMORY, "no memory");
+    ok = ok && cg_file_write(cg_text(ir, "%s/%s%s", out,
+                                     cg_snake(ir, cg_word(ir, model.name)),
+                                     languages[at].ending),
+                             text.data, text.size, err);
+    buf_release(&text);
+    return ok;
+}

@@ -1,0 +1,52 @@
+/*
+ * Model: clients of one model, from the documents of its bundle.
+ *
+ *   specgen model-client --bundle DIR --lang python [--out DIR]
+ *
+ * The ModelService of a bundle names inputs, parameters and outputs; a language
+ * (a row of languages.def) turns them into a file whose class has them as
+ * arguments and attributes. What can be wrong with a bundle in general is told
+ * by `specserve validate`; here only what a client is made of has to be there.
+ *
+ * Threads: one.
+ */
+#ifndef CODEGEN_MODEL_H
+#define CODEGEN_MODEL_H
+
+#include "ir.h"
+
+struct cg_model {
+    const char *name, *version; /* "Solubility", "1.0.0" */
+    const char *doc;
+    const char *input_type;      /* of requests: "text" */
+    const struct doc_node *spec; /* the ModelService's */
+    const struct doc_node *inputs, *parameters, *outputs; /* lists or NULL */
+};
+
+/* Writes the client of the model to `to`; one per row of languages.def. */
+typedef void cg_model_writer(struct cg_ir *ir, const struct cg_model *model,
+                             struct buf *to);
+
+#define LANGUAGE(name, ending) cg_model_writer cg_model_##name;
+#include "languages.def"
+#undef LANGUAGE
+
+/* Reads the one *.modelservice.yaml in `dir`. false after faults. */
+bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model);
+
+/* The command: loads, writes and puts the file into `out`. Faults of the
+ * bundle are in ir->faults; false with err for everything else. */
+bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
+                     const char *out, struct error *err);
+
+/* ---- for writers ---- */
+
+/* "LogS_low: ..." in words: its sentence, unit, and the ranges of its property;
+ * "" when nothing is known. */
+const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
+                         const struct doc_node *item);
+
+/* Inputs must be there unless they say otherwise, parameters only if so. */
+bool cg_model_required(const struct doc_node *item, bool parameter);
+
+#endif
