@@ -1,9 +1,10 @@
 """Every vector of gen/vectors through every Python client: REST against the
-server that answers what it is told, gRPC against one in this process."""
+server that answers what it is told, gRPC against one in this process; and that one misbehaving."""
 import base64
 import concurrent.futures
 import importlib
 import json
+import time
 import unittest
 
 import grpc
@@ -11,7 +12,7 @@ import grpc
 import harness
 import python_clients
 from python_clients import Facade, Faulty
-from specserve import errors
+from specserve import errors, registry
 from specserve._call import to_grpc
 from specserve._messages import fill
 from specserve._pool import message_class
@@ -51,6 +52,7 @@ class Echo(grpc.GenericRpcHandler):
 
     def __init__(self):
         self.answer, self.status, self.trailers = b"", None, ()
+        self.wait = 0
         self.seen = []
 
     def service(self, details):
@@ -58,26 +60,39 @@ class Echo(grpc.GenericRpcHandler):
             self.seen.append((details.method, request,
                               dict(context.invocation_metadata()),
                               context.time_remaining()))
+            time.sleep(self.wait)
             if self.status is not None:
                 context.set_trailing_metadata(self.trailers)
                 code = next(c for c in grpc.StatusCode
                             if c.value[0] == self.status)
                 context.abort(code, "said so")
             return self.answer
+
+        def stream(request, context):
+            yield self.answer
+            yield handle(request, context)
+        if details.method.endswith("/Watch"):
+            return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(handle)
 
 
-class Vectors(unittest.TestCase):
+class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.faulty = Faulty()
-        cls.addClassCleanup(cls.faulty.stop)
         cls.echo = Echo()
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
                              handlers=[cls.echo])
         cls.port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         cls.addClassCleanup(server.stop, None)
+
+
+class Vectors(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.faulty = Faulty()
+        cls.addClassCleanup(cls.faulty.stop)
 
     def call(self, service, op, case, **options):
         request = op.request.from_json(case["request"])
@@ -212,6 +227,57 @@ class Vectors(unittest.TestCase):
                           caught.message),
                          (error["code"], error["http"], error["grpc"],
                           error["retry"], "said so"))
+
+
+class Misbehaviour(Case):
+    """What a wrong gRPC server does to a client, blocking and asyncio."""
+
+    def clients(self):
+        for kind in ("sync", "async"):
+            with self.subTest(kind=kind):
+                self.echo.__init__()
+                yield Facade(self, kind).open(
+                    endpoints=f"grpc://127.0.0.1:{self.port}")
+
+    def test_a_message_that_is_none_or_lacks_something(self):
+        for client in self.clients():
+            for self.echo.answer in (b"\xff\xff\xff", b"\x0a\x05ab", b""):
+                with self.assertRaises(errors.BadAnswerError):
+                    client.model().health()
+            self.assertEqual(len(self.echo.seen), 3)  # none is repeated
+
+    def test_a_slow_server_meets_the_deadline(self):
+        for client in self.clients():
+            self.echo.wait = 1
+            start = time.monotonic()
+            with self.assertRaises(errors.TimeoutError):
+                client.model().health(
+                    options=python_clients.specserve.Options(timeout=0.2))
+            self.assertLess(time.monotonic() - start, 0.9)
+
+    def test_a_storm_stays_within_the_budget(self):
+        for client in self.clients():
+            self.echo.status = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+            self.echo.trailers = (("x-error-code", "OVERLOADED"),
+                                  ("grpc-retry-pushback-ms", "1"))
+            for _ in range(40):
+                with self.assertRaises(errors.OverloadedError):
+                    client.model().health()
+            self.assertEqual(len(self.echo.seen), 40 + 10)
+
+    def test_a_stream_that_breaks_says_so(self):
+        for client in self.clients():
+            event = registry.WatchEvent(
+                revision=1, kind=registry.WatchKind.RESYNC)
+            pb = message_class(event._name)()
+            fill(event, pb)
+            self.echo.answer = pb.SerializeToString()
+            self.echo.status = grpc.StatusCode.UNAVAILABLE.value[0]
+            events = client.service(registry.AsyncRegistry if isinstance(
+                client, python_clients.Blocking) else registry.Registry).watch()
+            self.assertEqual(next(events).revision, 1)
+            with self.assertRaises(errors.UnavailableError):
+                next(events)
 
 
 if __name__ == "__main__":
