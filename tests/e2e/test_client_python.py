@@ -182,8 +182,7 @@ class Misbehaviour(unittest.TestCase):
 
     def test_broken_answers_are_errors_and_not_repeated(self):
         for client in self.clients():
-            for do in ("garbage", "bad_chunk", "long_head", "endless",
-                       "drop_head", "drop_body"):
+            for do in ("garbage", "bad_chunk", "long_head", "endless"):
                 with self.subTest(do=do):
                     self.faulty.script({"do": do, "body": HEALTH})
                     with self.assertRaises(specserve.BadAnswerError):
@@ -202,9 +201,9 @@ class Misbehaviour(unittest.TestCase):
     def test_a_lost_connection_is_tried_again(self):
         good = {"do": "answer", "body": HEALTH}
         for client in self.clients():
-            for do in ("drop", "reset"):
+            for do in ("drop", "reset", "drop_head", "drop_body"):
                 with self.subTest(do=do):
-                    self.faulty.script({"do": do}, good)
+                    self.faulty.script({"do": do, "body": HEALTH}, good)
                     reply = client.model().health()
                     self.assertEqual(specserve.answer_of(reply).attempts, 2)
 

@@ -10,7 +10,7 @@ from specserve import errors, registry, runtime
 from specserve._call import Answer, Options, Prepared
 from specserve._endpoints import Endpoint, Group
 from specserve._engine import Budget, Engine, Lost, Send, Settings, Sleep
-from specserve._http import Broken, read_answer, request_bytes
+from specserve._http import Broken, Cut, read_answer, request_bytes
 
 GOOD = Answer("rest", 200, {}, b"{}")
 BUSY = Answer("rest", 503, {}, b'{"error": "x", "error_code": "OVERLOADED"}')
@@ -188,9 +188,8 @@ class Http(unittest.TestCase):
 
     def test_what_is_broken_is_said(self):
         head = b"HTTP/1.1 200 OK\r\n"
-        for data in (b"SSH-2.0\r\n\r\n", head, head + b"X\r\n\r\n",
+        for data in (b"SSH-2.0\r\n\r\n", head + b"X\r\n\r\n",
                      head + b"Content-Length: -1\r\n\r\n",
-                     head + b"Content-Length: 9\r\n\r\nhello",
                      head + b"Content-Length: 5000\r\n\r\n",
                      head + b"Content-Length: 1\r\nTransfer-Encoding: chunked"
                      b"\r\n\r\n1\r\na\r\n0\r\n\r\n",
@@ -200,6 +199,12 @@ class Http(unittest.TestCase):
                      b"HTTP/1.1 2000 OK\r\n\r\n", b"HTTP/2 200\r\n\r\n"):
             with self.subTest(data[:60]), self.assertRaises(Broken):
                 parse(data)
+
+    def test_what_ends_too_early_is_no_answer_at_all(self):
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        for size in range(len(whole)):
+            with self.assertRaises(Cut):
+                parse(whole[:size])
 
     def test_a_header_cannot_hold_another_one(self):
         with self.assertRaises(ValueError):

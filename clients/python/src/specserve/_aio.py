@@ -10,7 +10,7 @@ from typing import Any, List, Optional, Tuple
 from ._call import Answer
 from ._endpoints import Endpoint
 from ._engine import Lost, Outcome, Send
-from ._http import Broken, HttpAnswer, read_answer, request_bytes
+from ._http import Broken, Cut, HttpAnswer, read_answer, request_bytes
 from ._rest import KEPT
 from ._tls import Tls
 
@@ -41,7 +41,7 @@ class AioTransport:
             state.close()
             return Lost(f"{endpoint.url}: no answer in time", state.sent,
                         late=True)
-        except OSError as problem:
+        except (OSError, Cut) as problem:
             state.close()
             return Lost(f"{endpoint.url}: {problem}", state.sent)
         except BaseException:  # cancelled: nobody waits for the answer

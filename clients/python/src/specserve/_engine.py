@@ -132,8 +132,9 @@ def _judge(outcome: Outcome) -> Optional[errors.ApiError]:
 
 def _hurts(failure: errors.ApiError, outcome: Outcome) -> bool:
     """The instance is not well, as far as its failure shows."""
-    return isinstance(outcome, Lost) or \
-        failure.code in ("UNAVAILABLE", "NOT_READY")
+    if isinstance(outcome, Lost):
+        return outcome.sent or not outcome.late
+    return failure.code in ("UNAVAILABLE", "NOT_READY")
 
 
 def _repeatable(op: Operation, failure: errors.ApiError,

@@ -13,7 +13,11 @@ HEAD_MAX = 64 * 1024
 
 
 class Broken(Exception):
-    """What came is not an HTTP answer, or ended too early."""
+    """What came is not an HTTP answer."""
+
+
+class Cut(Exception):
+    """The connection ended in the middle of an answer."""
 
 
 class HttpAnswer(NamedTuple):
@@ -47,7 +51,7 @@ class _Input:
 
     def more(self) -> Generator[None, bytes, None]:
         if self.ended:
-            raise Broken("the connection ended in the middle of an answer")
+            raise Cut("the connection ended in the middle of an answer")
         piece = yield
         self.ended = not piece
         self.data += piece

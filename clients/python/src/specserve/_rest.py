@@ -15,7 +15,7 @@ from typing import Any, List, Optional, Tuple
 from ._call import Answer
 from ._endpoints import Endpoint
 from ._engine import Lost, Outcome, Send
-from ._http import Broken, HttpAnswer, read_answer, request_bytes
+from ._http import Broken, Cut, HttpAnswer, read_answer, request_bytes
 from ._tls import Tls
 
 KEPT = 32  # idle connections per endpoint
@@ -55,7 +55,7 @@ class RestTransport:
         except TimeoutError:
             _close(peer)
             return Lost(f"{endpoint.url}: no answer in time", sent, late=True)
-        except OSError as problem:
+        except (OSError, Cut) as problem:
             _close(peer)
             return Lost(f"{endpoint.url}: {problem}", sent)
         except BaseException:
