@@ -202,6 +202,8 @@ static void put_message_doc(struct cg_ir *ir, const struct cg_decl *decl,
     for (size_t i = 0; i < decl->field_count; i++) {
         const struct cg_field *field = &decl->fields[i];
 
+        if (!field->doc)
+            continue;
         cg_wrap(to, "    ",
                 cg_text(ir, "%s: %s", cg_py_member(ir, field->json),
                         safe(ir, cg_client_field_doc(field, ir))),
@@ -243,6 +245,17 @@ static void put_union(struct cg_ir *ir, const struct cg_decl *decl,
     buf_string(to, "))\n");
 }
 
+/* "not ready" -> "NOT_READY": as the value is, in upper case. */
+static const char *constant(struct cg_ir *ir, const char *value)
+{
+    char *out = cg_word(ir, value);
+
+    for (char *c = out; *c; c++)
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - ('a' - 'A'));
+    return *out >= '0' && *out <= '9' ? cg_text(ir, "_%s", out) : out;
+}
+
 static void put_enum(struct cg_ir *ir, const struct cg_decl *decl,
                      struct buf *to)
 {
@@ -252,13 +265,9 @@ static void put_enum(struct cg_ir *ir, const struct cg_decl *decl,
     buf_printf(to, "\n\nclass %s(OpenEnum):\n", name);
     put_doc(ir, "    ", texts, to);
     buf_char(to, '\n');
-    for (size_t i = 0; i < decl->value_count; i++) {
-        const char *word = cg_upper(ir, cg_word(ir, decl->values[i].json));
-
-        buf_printf(to, "    %s%s = \"%s\"\n",
-                   *word >= '0' && *word <= '9' ? "_" : "", word,
+    for (size_t i = 0; i < decl->value_count; i++)
+        buf_printf(to, "    %s = \"%s\"\n", constant(ir, decl->values[i].json),
                    decl->values[i].json);
-    }
     buf_printf(to, "\n\n%s_NUMBERS = {\n", name);
     for (size_t i = 0; i < decl->value_count; i++)
         buf_printf(to, "    \"%s\": %u,\n", decl->values[i].json,

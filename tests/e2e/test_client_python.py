@@ -17,7 +17,7 @@ import harness
 import python_clients
 import specserve
 from python_clients import SCHEMES, VARIANTS, Facade, Faulty
-from specserve import errors, registry, runtime
+from specserve import errors, health, oip, registry, runtime
 from specserve import text as text_api
 
 PACKAGE = harness.ROOT / "clients" / "python"
@@ -114,6 +114,28 @@ class Operations(unittest.TestCase):
                              options=specserve.Options(timeout=0.2))
             with self.assertRaises(errors.TimeoutError):
                 next(late)
+
+    def test_the_formats_of_others(self):
+        serving = health.HealthCheckResponseServingStatus.SERVING
+        for facade, protocol in self.variants():
+            client = facade.open(
+                endpoints=address(self.registration["port"], protocol))
+            checks = client.service(facade.service(health, "Health"))
+            self.assertIs(checks.check().status, serving)
+            states = checks.watch()
+            self.assertIs(next(states).status, serving)
+            states.close()
+            infer = client.service(facade.service(oip, "GRPCInferenceService"))
+            self.assertTrue(infer.server_live().live)
+            found = infer.model_metadata(name=self.name)
+            self.assertEqual(found.name, self.name)
+            reply = infer.model_infer(model_name=self.name, inputs=[
+                oip.ModelInferRequestInferInputTensor(
+                    name=name, datatype="INT64", shape=[1, 3],
+                    contents=oip.InferTensorContents(int64_contents=[1, 2, 1]))
+                for name in ("input_ids", "attention_mask")])
+            (output,) = reply.outputs
+            self.assertEqual((output.name, list(output.shape)), ("y", [1, 3]))
 
     def test_a_model_is_found_by_its_name(self):
         for facade, protocol in self.variants():

@@ -16,7 +16,6 @@ _USED = (Any, EMPTY, Mapping, Optional, Sequence, dataclasses, Field)
 class HealthCheckRequest(Message):
     """The message grpc.health.v1.HealthCheckRequest.
 
-    service: service
     """
 
     _name = "grpc.health.v1.HealthCheckRequest"
@@ -31,7 +30,6 @@ class HealthCheckRequest(Message):
 class HealthCheckResponse(Message):
     """The message grpc.health.v1.HealthCheckResponse.
 
-    status: status
     """
 
     _name = "grpc.health.v1.HealthCheckResponse"
@@ -47,8 +45,8 @@ class HealthCheckResponseServingStatus(OpenEnum):
 
     UNKNOWN = "UNKNOWN"
     SERVING = "SERVING"
-    NOT__SERVING = "NOT_SERVING"
-    SERVICE__UNKNOWN = "SERVICE_UNKNOWN"
+    NOT_SERVING = "NOT_SERVING"
+    SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
 
 
 HealthCheckResponseServingStatus_NUMBERS = {

@@ -25,7 +25,6 @@ class ServerLiveRequest(Message):
 class ServerLiveResponse(Message):
     """The message inference.ServerLiveResponse.
 
-    live: live
     """
 
     _name = "inference.ServerLiveResponse"
@@ -49,7 +48,6 @@ class ServerReadyRequest(Message):
 class ServerReadyResponse(Message):
     """The message inference.ServerReadyResponse.
 
-    ready: ready
     """
 
     _name = "inference.ServerReadyResponse"
@@ -64,8 +62,6 @@ class ServerReadyResponse(Message):
 class ModelReadyRequest(Message):
     """The message inference.ModelReadyRequest.
 
-    name: name
-    version: version
     """
 
     _name = "inference.ModelReadyRequest"
@@ -82,7 +78,6 @@ class ModelReadyRequest(Message):
 class ModelReadyResponse(Message):
     """The message inference.ModelReadyResponse.
 
-    ready: ready
     """
 
     _name = "inference.ModelReadyResponse"
@@ -106,9 +101,6 @@ class ServerMetadataRequest(Message):
 class ServerMetadataResponse(Message):
     """The message inference.ServerMetadataResponse.
 
-    name: name
-    version: version
-    extensions: extensions
     """
 
     _name = "inference.ServerMetadataResponse"
@@ -127,8 +119,6 @@ class ServerMetadataResponse(Message):
 class ModelMetadataRequest(Message):
     """The message inference.ModelMetadataRequest.
 
-    name: name
-    version: version
     """
 
     _name = "inference.ModelMetadataRequest"
@@ -145,11 +135,6 @@ class ModelMetadataRequest(Message):
 class ModelMetadataResponse(Message):
     """The message inference.ModelMetadataResponse.
 
-    name: name
-    versions: versions
-    platform: platform
-    inputs: inputs
-    outputs: outputs
     """
 
     _name = "inference.ModelMetadataResponse"
@@ -172,9 +157,6 @@ class ModelMetadataResponse(Message):
 class ModelMetadataResponseTensorMetadata(Message):
     """The message inference.ModelMetadataResponse.TensorMetadata.
 
-    name: name
-    datatype: datatype
-    shape: shape
     """
 
     _name = "inference.ModelMetadataResponse.TensorMetadata"
@@ -193,11 +175,6 @@ class ModelMetadataResponseTensorMetadata(Message):
 class InferParameter(Message):
     """The message inference.InferParameter.
 
-    bool_param: bool_param
-    int64_param: int64_param
-    string_param: string_param
-    double_param: double_param
-    uint64_param: uint64_param
     """
 
     _name = "inference.InferParameter"
@@ -220,14 +197,6 @@ class InferParameter(Message):
 class InferTensorContents(Message):
     """The message inference.InferTensorContents.
 
-    bool_contents: bool_contents
-    int_contents: int_contents
-    int64_contents: int64_contents
-    uint_contents: uint_contents
-    uint64_contents: uint64_contents
-    fp32_contents: fp32_contents
-    fp64_contents: fp64_contents
-    bytes_contents: bytes_contents
     """
 
     _name = "inference.InferTensorContents"
@@ -256,13 +225,6 @@ class InferTensorContents(Message):
 class ModelInferRequest(Message):
     """The message inference.ModelInferRequest.
 
-    model_name: model_name
-    model_version: model_version
-    id: id
-    parameters: parameters
-    inputs: inputs
-    outputs: outputs
-    raw_input_contents: raw_input_contents
     """
 
     _name = "inference.ModelInferRequest"
@@ -289,11 +251,6 @@ class ModelInferRequest(Message):
 class ModelInferRequestInferInputTensor(Message):
     """The message inference.ModelInferRequest.InferInputTensor.
 
-    name: name
-    datatype: datatype
-    shape: shape
-    parameters: parameters
-    contents: contents
     """
 
     _name = "inference.ModelInferRequest.InferInputTensor"
@@ -316,8 +273,6 @@ class ModelInferRequestInferInputTensor(Message):
 class ModelInferRequestInferRequestedOutputTensor(Message):
     """The message inference.ModelInferRequest.InferRequestedOutputTensor.
 
-    name: name
-    parameters: parameters
     """
 
     _name = "inference.ModelInferRequest.InferRequestedOutputTensor"
@@ -334,12 +289,6 @@ class ModelInferRequestInferRequestedOutputTensor(Message):
 class ModelInferResponse(Message):
     """The message inference.ModelInferResponse.
 
-    model_name: model_name
-    model_version: model_version
-    id: id
-    parameters: parameters
-    outputs: outputs
-    raw_output_contents: raw_output_contents
     """
 
     _name = "inference.ModelInferResponse"
@@ -364,11 +313,6 @@ class ModelInferResponse(Message):
 class ModelInferResponseInferOutputTensor(Message):
     """The message inference.ModelInferResponse.InferOutputTensor.
 
-    name: name
-    datatype: datatype
-    shape: shape
-    parameters: parameters
-    contents: contents
     """
 
     _name = "inference.ModelInferResponse.InferOutputTensor"
@@ -391,8 +335,6 @@ class ModelInferResponseInferOutputTensor(Message):
 class ModelStreamInferResponse(Message):
     """The message inference.ModelStreamInferResponse.
 
-    error_message: error_message
-    infer_response: infer_response
     """
 
     _name = "inference.ModelStreamInferResponse"
@@ -409,9 +351,6 @@ class ModelStreamInferResponse(Message):
 class ModelInstanceGroup(Message):
     """The message inference.ModelInstanceGroup.
 
-    name: name
-    count: count
-    kind: kind
     """
 
     _name = "inference.ModelInstanceGroup"
@@ -429,10 +368,10 @@ class ModelInstanceGroup(Message):
 class ModelInstanceGroupKind(OpenEnum):
     """inference.ModelInstanceGroup.Kind"""
 
-    KIND__AUTO = "KIND_AUTO"
-    KIND__GPU = "KIND_GPU"
-    KIND__CPU = "KIND_CPU"
-    KIND__MODEL = "KIND_MODEL"
+    KIND_AUTO = "KIND_AUTO"
+    KIND_GPU = "KIND_GPU"
+    KIND_CPU = "KIND_CPU"
+    KIND_MODEL = "KIND_MODEL"
 
 
 ModelInstanceGroupKind_NUMBERS = {
@@ -447,9 +386,6 @@ ModelInstanceGroupKind_NUMBERS = {
 class ModelInput(Message):
     """The message inference.ModelInput.
 
-    name: name
-    data_type: data_type
-    dims: dims
     """
 
     _name = "inference.ModelInput"
@@ -468,9 +404,6 @@ class ModelInput(Message):
 class ModelOutput(Message):
     """The message inference.ModelOutput.
 
-    name: name
-    data_type: data_type
-    dims: dims
     """
 
     _name = "inference.ModelOutput"
@@ -489,7 +422,6 @@ class ModelOutput(Message):
 class ModelTransactionPolicy(Message):
     """The message inference.ModelTransactionPolicy.
 
-    decoupled: decoupled
     """
 
     _name = "inference.ModelTransactionPolicy"
@@ -504,15 +436,6 @@ class ModelTransactionPolicy(Message):
 class ModelConfig(Message):
     """The message inference.ModelConfig.
 
-    name: name
-    platform: platform
-    max_batch_size: max_batch_size
-    input: input
-    output: output
-    instance_group: instance_group
-    default_model_filename: default_model_filename
-    backend: backend
-    model_transaction_policy: model_transaction_policy
     """
 
     _name = "inference.ModelConfig"
@@ -543,8 +466,6 @@ class ModelConfig(Message):
 class ModelConfigRequest(Message):
     """The message inference.ModelConfigRequest.
 
-    name: name
-    version: version
     """
 
     _name = "inference.ModelConfigRequest"
@@ -561,7 +482,6 @@ class ModelConfigRequest(Message):
 class ModelConfigResponse(Message):
     """The message inference.ModelConfigResponse.
 
-    config: config
     """
 
     _name = "inference.ModelConfigResponse"
@@ -576,8 +496,6 @@ class ModelConfigResponse(Message):
 class ModelStatisticsRequest(Message):
     """The message inference.ModelStatisticsRequest.
 
-    name: name
-    version: version
     """
 
     _name = "inference.ModelStatisticsRequest"
@@ -594,8 +512,6 @@ class ModelStatisticsRequest(Message):
 class StatisticDuration(Message):
     """The message inference.StatisticDuration.
 
-    count: count
-    ns: ns
     """
 
     _name = "inference.StatisticDuration"
@@ -612,14 +528,6 @@ class StatisticDuration(Message):
 class InferStatistics(Message):
     """The message inference.InferStatistics.
 
-    success: success
-    fail: fail
-    queue: queue
-    compute_input: compute_input
-    compute_infer: compute_infer
-    compute_output: compute_output
-    cache_hit: cache_hit
-    cache_miss: cache_miss
     """
 
     _name = "inference.InferStatistics"
@@ -648,10 +556,6 @@ class InferStatistics(Message):
 class InferBatchStatistics(Message):
     """The message inference.InferBatchStatistics.
 
-    batch_size: batch_size
-    compute_input: compute_input
-    compute_infer: compute_infer
-    compute_output: compute_output
     """
 
     _name = "inference.InferBatchStatistics"
@@ -672,13 +576,6 @@ class InferBatchStatistics(Message):
 class ModelStatistics(Message):
     """The message inference.ModelStatistics.
 
-    name: name
-    version: version
-    last_inference: last_inference
-    inference_count: inference_count
-    execution_count: execution_count
-    inference_stats: inference_stats
-    batch_stats: batch_stats
     """
 
     _name = "inference.ModelStatistics"
@@ -705,7 +602,6 @@ class ModelStatistics(Message):
 class ModelStatisticsResponse(Message):
     """The message inference.ModelStatisticsResponse.
 
-    model_stats: model_stats
     """
 
     _name = "inference.ModelStatisticsResponse"
@@ -720,8 +616,6 @@ class ModelStatisticsResponse(Message):
 class RepositoryIndexRequest(Message):
     """The message inference.RepositoryIndexRequest.
 
-    repository_name: repository_name
-    ready: ready
     """
 
     _name = "inference.RepositoryIndexRequest"
@@ -738,7 +632,6 @@ class RepositoryIndexRequest(Message):
 class RepositoryIndexResponse(Message):
     """The message inference.RepositoryIndexResponse.
 
-    models: models
     """
 
     _name = "inference.RepositoryIndexResponse"
@@ -753,10 +646,6 @@ class RepositoryIndexResponse(Message):
 class RepositoryIndexResponseModelIndex(Message):
     """The message inference.RepositoryIndexResponse.ModelIndex.
 
-    name: name
-    version: version
-    state: state
-    reason: reason
     """
 
     _name = "inference.RepositoryIndexResponse.ModelIndex"
@@ -776,21 +665,21 @@ class RepositoryIndexResponseModelIndex(Message):
 class DataType(OpenEnum):
     """inference.DataType"""
 
-    TYPE__INVALID = "TYPE_INVALID"
-    TYPE__BOOL = "TYPE_BOOL"
-    TYPE__UINT8 = "TYPE_UINT8"
-    TYPE__UINT16 = "TYPE_UINT16"
-    TYPE__UINT32 = "TYPE_UINT32"
-    TYPE__UINT64 = "TYPE_UINT64"
-    TYPE__INT8 = "TYPE_INT8"
-    TYPE__INT16 = "TYPE_INT16"
-    TYPE__INT32 = "TYPE_INT32"
-    TYPE__INT64 = "TYPE_INT64"
-    TYPE__FP16 = "TYPE_FP16"
-    TYPE__FP32 = "TYPE_FP32"
-    TYPE__FP64 = "TYPE_FP64"
-    TYPE__STRING = "TYPE_STRING"
-    TYPE__BF16 = "TYPE_BF16"
+    TYPE_INVALID = "TYPE_INVALID"
+    TYPE_BOOL = "TYPE_BOOL"
+    TYPE_UINT8 = "TYPE_UINT8"
+    TYPE_UINT16 = "TYPE_UINT16"
+    TYPE_UINT32 = "TYPE_UINT32"
+    TYPE_UINT64 = "TYPE_UINT64"
+    TYPE_INT8 = "TYPE_INT8"
+    TYPE_INT16 = "TYPE_INT16"
+    TYPE_INT32 = "TYPE_INT32"
+    TYPE_INT64 = "TYPE_INT64"
+    TYPE_FP16 = "TYPE_FP16"
+    TYPE_FP32 = "TYPE_FP32"
+    TYPE_FP64 = "TYPE_FP64"
+    TYPE_STRING = "TYPE_STRING"
+    TYPE_BF16 = "TYPE_BF16"
 
 
 DataType_NUMBERS = {

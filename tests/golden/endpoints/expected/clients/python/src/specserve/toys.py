@@ -31,8 +31,6 @@ class MakeRequest(Message):
 class Toy(Message):
     """A toy.
 
-    id: id
-    name: name
     """
 
     _name = "example.toys.v1.Toy"
@@ -50,7 +48,6 @@ class ListRequest(Message):
     """The message example.toys.v1.ListRequest.
 
     after: The last one seen.
-    count: count; 1 to 50.
     """
 
     _name = "example.toys.v1.ListRequest"
@@ -67,7 +64,6 @@ class ListRequest(Message):
 class ListResponse(Message):
     """The message example.toys.v1.ListResponse.
 
-    toys: toys
     """
 
     _name = "example.toys.v1.ListResponse"
@@ -82,10 +78,6 @@ class ListResponse(Message):
 class PaintRequest(Message):
     """The message example.toys.v1.PaintRequest.
 
-    id: id
-    layer: layer
-    colour: colour
-    glossy: glossy
     """
 
     _name = "example.toys.v1.PaintRequest"
@@ -106,7 +98,6 @@ class PaintRequest(Message):
 class PictureRequest(Message):
     """The message example.toys.v1.PictureRequest.
 
-    id: id
     """
 
     _name = "example.toys.v1.PictureRequest"

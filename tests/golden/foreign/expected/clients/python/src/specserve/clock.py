@@ -16,14 +16,6 @@ _USED = (Any, EMPTY, Mapping, Optional, Sequence, dataclasses, Field)
 class Ask(Message):
     """The message other.clock.v2.Ask.
 
-    zone: zone
-    others: others
-    flags: flags
-    offsets: offsets
-    seconds: seconds
-    ticks: ticks
-    words: words
-    place: place
     """
 
     _name = "other.clock.v2.Ask"
@@ -52,7 +44,6 @@ class Ask(Message):
 class AskZone(Message):
     """The message other.clock.v2.Ask.Zone.
 
-    kind: kind
     """
 
     _name = "other.clock.v2.Ask.Zone"
@@ -80,7 +71,6 @@ AskZoneKind_NUMBERS = {
 class Tell(Message):
     """The message other.clock.v2.Tell.
 
-    text: text
     """
 
     _name = "other.clock.v2.Tell"

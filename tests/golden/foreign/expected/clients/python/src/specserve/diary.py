@@ -16,8 +16,6 @@ _USED = (Any, EMPTY, Mapping, Optional, Sequence, dataclasses, Field)
 class Line(Message):
     """The message example.diary.v1.Line.
 
-    at: at
-    text: text
     """
 
     _name = "example.diary.v1.Line"

@@ -16,12 +16,6 @@ _USED = (Any, EMPTY, Mapping, Optional, Sequence, dataclasses, Field)
 class Thing(Message):
     """The message example.lock.v1.Thing.
 
-    added: added
-    first: first
-    renamed_to: renamed_to
-    chosen: chosen
-    beyond: beyond
-    kind: kind
     """
 
     _name = "example.lock.v1.Thing"

@@ -17,33 +17,7 @@ class Everything(Message):
     """A message with one field of every kind; its description is long enough to need a
     second line.
 
-    flag: flag
-    count: count; 1 to 9.00719925474099e+15.
-    small: small
-    positive: positive
-    wide: wide
-    ratio: ratio; 0 to 1.
-    weight: weight
     name: A name; 1 to 40 bytes.
-    note: note
-    secret: secret
-    form: form
-    photo: photo
-    size: size
-    colour: colour
-    mood: mood
-    price: price
-    box: box
-    more: more
-    extra_: extra
-    tags: tags; at most 9 entries.
-    sizes: sizes
-    weights: weights
-    labels: labels; at most 3 entries.
-    prices: prices
-    x2_y: x2_y
-    default: default
-    any: any
     """
 
     _name = "example.shop.v1.Everything"
@@ -125,7 +99,6 @@ Size_NUMBERS = {
 class HTTPNote(Message):
     """The message example.shop.v1.HTTPNote.
 
-    text: text
     """
 
     _name = "example.shop.v1.HTTPNote"
@@ -153,7 +126,6 @@ _Any = Union_("example.shop.v1.Any", (
 class Money(Message):
     """The message example.shop.v1.Money.
 
-    cents: cents; 0 to 9.00719925474099e+15.
     """
 
     _name = "example.shop.v1.Money"
@@ -181,7 +153,6 @@ EverythingColour_NUMBERS = {
 class EverythingBox(Message):
     """The message example.shop.v1.EverythingBox.
 
-    depth: depth
     """
 
     _name = "example.shop.v1.EverythingBox"
