@@ -72,10 +72,22 @@ class OpenInference(unittest.TestCase):
         more = [bundles.identity(cls.folder.name, datatype)
                 for datatype in bundles.DATATYPES]
         more.append(bundles.steered(cls.folder.name, timeout_s=30))
-        more.append(harness.BUNDLE)
-        cls.server = harness.Server(*more[1:], "--threads", "2", bundle=more[0])
+        more.append(bundles.edited(cls.folder.name,
+                                   modelspec=[("      port: 5100\n", "")]))
+        for bundle in more: # one each: consecutive ones may be taken
+            spec = next(bundle.glob("*.modelspec.yaml"))
+            spec.write_text(spec.read_text().replace(
+                "serving: {", f"serving: {{port: {harness.free_port()}, ").replace(
+                    "    serving:\n",
+                    f"    serving:\n      port: {harness.free_port()}\n"))
+        cls.server = harness.Program(
+            [harness.BIN / "specserve", "serve", *more, "--threads", "2",
+             "--registry-mode", "off"])
         cls.addClassCleanup(cls.server.stop)
-        cls.port = cls.server.port
+        cls.port = harness.wait_until(lambda: cls.port_of("Identity_BOOL"), 30,
+                                      "the first model listens")
+        harness.wait_until(lambda: cls.port_of("Solubility"), 30,
+                           "the last model listens")
         cls.address = f"127.0.0.1:{cls.port}"
         harness.wait_until(cls.all_ready, 30, "all models ready")
         cls.http = triton_http.InferenceServerClient(cls.address, concurrency=4)
@@ -89,6 +101,13 @@ class OpenInference(unittest.TestCase):
         code = cls.server.stop()
         log = cls.server.logged()
         assert code == 0 and "Sanitizer" not in log and "runtime error:" not in log, log
+
+    @classmethod
+    def port_of(cls, model):
+        for line in cls.server.logged().splitlines():
+            if f"listening model={model} " in line:
+                return int(line.split("port=")[1].split()[0])
+        return None
 
     @classmethod
     def all_ready(cls):
@@ -391,9 +410,7 @@ class OpenInference(unittest.TestCase):
     # ---- other ports, statistics, the load generator ----
 
     def test_every_port_sees_every_model(self):
-        port = next(int(line.split("port=")[1].split()[0])
-                    for line in self.server.logged().splitlines()
-                    if "listening" in line and "model=Steered" in line)
+        port = self.port_of("Steered")
         client = triton_http.InferenceServerClient(f"127.0.0.1:{port}")
         expected = self.http.infer("Solubility", self.ids(triton_http)).as_numpy("y")
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
