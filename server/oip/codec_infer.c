@@ -443,7 +443,7 @@ static bool read_output(struct reader *in, struct error *err)
 /* ---- the request ---- */
 
 /* [ {..}, {..} ] */
-static bool read_list(struct reader *in, const char *what, size_t *count,
+static bool read_list(struct reader *in, const char *what, const size_t *count,
                       bool (*read)(struct reader *in, struct error *err),
                       struct error *err)
 {
@@ -560,6 +560,7 @@ static bool make_room(struct reader *in)
 bool oip_infer_read(struct srv_call *call, void *message, struct error *err)
 {
     struct reader in = {.call = call, .arena = &call->arena, .to = message};
+    const struct oip_bytes packed = {call->body, call->body_size};
     enum oip_encoding encoding;
     struct oip_bytes body;
     size_t size;
@@ -568,8 +569,7 @@ bool oip_infer_read(struct srv_call *call, void *message, struct error *err)
         return no_memory(err);
     if (!oip_encoding_of(call_header(call, "content-encoding"), &encoding,
                          err) ||
-        !oip_unpack(encoding, call->body, call->body_size, call->body_max,
-                    in.arena, &body, err) ||
+        !oip_unpack(encoding, &packed, call->body_max, in.arena, &body, err) ||
         !json_size(call, body.size, &size, err))
         return false;
     in.binary = body.data + size;

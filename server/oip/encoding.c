@@ -112,21 +112,22 @@ static bool verdict(int status, const z_stream *stream, const struct buf *out,
     return true;
 }
 
-bool oip_unpack(enum oip_encoding encoding, const void *bytes, size_t size,
+bool oip_unpack(enum oip_encoding encoding, const struct oip_bytes *packed,
                 size_t max, struct arena *arena, struct oip_bytes *out,
                 struct error *err)
 {
+    size_t size = packed->size;
     z_stream stream = {0};
     struct buf plain = {0};
     bool ok;
 
     if (encoding == OIP_IDENTITY) {
-        *out = (struct oip_bytes){bytes, size};
+        *out = *packed;
         return true;
     }
     if (size > UINT32_MAX || max >= UINT32_MAX)
         return fail(err, ERR_PAYLOAD_TOO_LARGE, "the body is too large");
-    stream.next_in = (z_const Bytef *)(uintptr_t)bytes;
+    stream.next_in = (z_const Bytef *)(uintptr_t)packed->data;
     stream.avail_in = (uInt)size;
     if (inflateInit2(&stream, ANY_WINDOW) != Z_OK)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory to unpack the body");

@@ -87,12 +87,12 @@ static bool run(struct srv_call *call, struct srv_app *app,
     struct eng_tensor *outputs = arena_zalloc(
         &call->arena, eng_model_output_count(model) + 1, sizeof *outputs);
     struct eng_run *place;
-    size_t *wanted, count;
+    struct oip_wanted wanted;
 
     if (!inputs || !outputs)
         return no_memory(err);
     if (!find_deadline(call, request, &limits.deadline_ns, err) ||
-        !oip_outputs_wanted(call, model, request, &wanted, &count, err) ||
+        !oip_outputs_wanted(call, model, request, &wanted, err) ||
         !oip_inputs(call, model, request, inputs, err))
         return false;
     place = take_run(call, app, limits.deadline_ns, err);
@@ -102,7 +102,7 @@ static bool run(struct srv_call *call, struct srv_app *app,
     if (!eng_run_execute(place, inputs, outputs, &limits, err))
         return false;
     times->run = clock_now_ns();
-    return oip_outputs(call, model, outputs, wanted, count, reply, err);
+    return oip_outputs(call, model, outputs, &wanted, reply, err);
 }
 
 /* What the answer says besides its tensors; texts are borrowed. */

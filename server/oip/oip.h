@@ -92,20 +92,25 @@ bool oip_inputs(struct srv_call *call, const struct eng_model *model,
 
 /* ---- outputs.c ---- */
 
-/* Which outputs are wanted: fills `wanted` with indexes of the model's outputs
- * in the order of the request, or all of them; `*count` of them.
+/* Outputs of the model by index, in the order of the answer. */
+struct oip_wanted {
+    size_t *indexes;
+    size_t count;
+};
+
+/* Which outputs are wanted: those of the request, or all of them.
  *   ERR_VALIDATION_ERROR  an output is unknown or named twice
  *   ERR_NOT_IMPLEMENTED   it asks for what this server does not do */
 bool oip_outputs_wanted(struct srv_call *call, const struct eng_model *model,
                         const struct oip_model_infer_request *request,
-                        size_t **wanted, size_t *count, struct error *err);
+                        struct oip_wanted *wanted, struct error *err);
 
 /* Adds the tensors to the reply as raw contents, which point at them where that
  * is possible. ERR_OUT_OF_MEMORY. */
 bool oip_outputs(struct srv_call *call, const struct eng_model *model,
-                 const struct eng_tensor *outputs, const size_t *wanted,
-                 size_t count, struct oip_model_infer_response *reply,
-                 struct error *err);
+                 const struct eng_tensor *outputs,
+                 const struct oip_wanted *wanted,
+                 struct oip_model_infer_response *reply, struct error *err);
 
 /* ---- encoding.c: Content-Encoding ---- */
 
@@ -119,12 +124,12 @@ bool oip_encoding_of(const char *header, enum oip_encoding *encoding,
 enum oip_encoding oip_encoding_accepted(const char *header);
 
 /*
- * Unpacks `size` bytes into the arena. Never writes more than `max` bytes.
+ * Unpacks into the arena. Never writes more than `max` bytes.
  *   ERR_BAD_REQUEST        the bytes are not in this encoding
  *   ERR_PAYLOAD_TOO_LARGE  they unpack to more than `max`
  *   ERR_OUT_OF_MEMORY
  */
-bool oip_unpack(enum oip_encoding encoding, const void *bytes, size_t size,
+bool oip_unpack(enum oip_encoding encoding, const struct oip_bytes *packed,
                 size_t max, struct arena *arena, struct oip_bytes *out,
                 struct error *err);
 

@@ -36,7 +36,7 @@ static bool check_offered(
 
 bool oip_outputs_wanted(struct srv_call *call, const struct eng_model *model,
                         const struct oip_model_infer_request *request,
-                        size_t **wanted, size_t *count, struct error *err)
+                        struct oip_wanted *wanted, struct error *err)
 {
     size_t all = eng_model_output_count(model);
     size_t room = request->n_outputs > all ? request->n_outputs : all;
@@ -45,8 +45,8 @@ bool oip_outputs_wanted(struct srv_call *call, const struct eng_model *model,
 
     if (!list || !taken)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory left for this request");
-    *wanted = list;
-    *count = request->n_outputs ? request->n_outputs : all;
+    wanted->indexes = list;
+    wanted->count = request->n_outputs ? request->n_outputs : all;
     for (size_t i = 0; i < all; i++)
         list[i] = i;
     for (size_t i = 0; i < request->n_outputs; i++) {
@@ -123,18 +123,21 @@ static bool add(struct srv_call *call, const char *name,
 }
 
 bool oip_outputs(struct srv_call *call, const struct eng_model *model,
-                 const struct eng_tensor *outputs, const size_t *wanted,
-                 size_t count, struct oip_model_infer_response *reply,
-                 struct error *err)
+                 const struct eng_tensor *outputs,
+                 const struct oip_wanted *wanted,
+                 struct oip_model_infer_response *reply, struct error *err)
 {
+    const size_t *indexes = wanted->indexes;
+    size_t count = wanted->count;
+
     reply->outputs =
         arena_zalloc(&call->arena, count + 1, sizeof *reply->outputs);
     reply->raw_output_contents = arena_zalloc(
         &call->arena, count + 1, sizeof *reply->raw_output_contents);
     for (size_t i = 0; i < count; i++)
         if (!reply->outputs || !reply->raw_output_contents ||
-            !add(call, eng_model_output(model, wanted[i])->name,
-                 &outputs[wanted[i]], reply))
+            !add(call, eng_model_output(model, indexes[i])->name,
+                 &outputs[indexes[i]], reply))
             return fail(err, ERR_OUT_OF_MEMORY,
                         "no memory left for the answer");
     return true;
