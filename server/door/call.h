@@ -84,6 +84,7 @@ struct srv_call {
     uint64_t queue_ns;   /* it waited for a worker */
     uint64_t compute_ns; /* the work took, with all that shared it */
     size_t tokens;       /* that it made of the request; 0 = none */
+    bool truncated;      /* it was given more than it read */
 
     /* streaming; see below */
     struct door_stream *stream;

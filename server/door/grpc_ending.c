@@ -105,6 +105,30 @@ static void add_pushback(struct grpc_ending *ending, uint32_t seconds)
                 grpc_slice_from_copied_string(text));
 }
 
+static void add_number(struct grpc_ending *ending, const char *key,
+                       double value, int digits)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%.*f", digits, value);
+    add_trailer(ending, key, grpc_slice_from_copied_string(text));
+}
+
+/* What the model's part of the call took, as REST tells it in headers. */
+static void add_work(struct grpc_ending *ending, const struct srv_call *call)
+{
+    if (call->compute_ns == 0)
+        return;
+    add_number(ending, "x-queue-time-ms", (double)call->queue_ns / 1e6, 3);
+    add_number(ending, "x-compute-time-ms", (double)call->compute_ns / 1e6, 3);
+    if (call->tokens == 0)
+        return;
+    add_number(ending, "x-compute-tokens", (double)call->tokens, 0);
+    add_trailer(
+        ending, "x-truncated",
+        grpc_slice_from_static_string(call->truncated ? "true" : "false"));
+}
+
 void grpc_ending_init(struct grpc_ending *ending, const struct srv_call *call)
 {
     const char *id = caller_request_id(call);
@@ -114,6 +138,7 @@ void grpc_ending_init(struct grpc_ending *ending, const struct srv_call *call)
                              .message = grpc_empty_slice()};
     if (id)
         add_trailer(ending, "x-request-id", grpc_slice_from_copied_string(id));
+    add_work(ending, call);
     if (ending->status == GRPC_STATUS_OK)
         return;
     ending->message = grpc_slice_from_copied_string(call->err.msg);

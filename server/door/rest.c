@@ -308,6 +308,31 @@ static bool add_retry_after(struct MHD_Response *response, uint32_t seconds)
     return add_text(response, MHD_HTTP_HEADER_RETRY_AFTER, value);
 }
 
+static bool add_number(struct MHD_Response *response, const char *name,
+                       double value, int digits)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%.*f", digits, value);
+    return add_text(response, name, text);
+}
+
+/* What the model's part of the call took, if it had one. */
+static bool add_work(const struct srv_call *call, struct MHD_Response *response)
+{
+    if (call->compute_ns == 0)
+        return true;
+    if (!add_number(response, "X-Queue-Time-Ms", (double)call->queue_ns / 1e6,
+                    3) ||
+        !add_number(response, "X-Compute-Time-Ms",
+                    (double)call->compute_ns / 1e6, 3))
+        return false;
+    return call->tokens == 0 ||
+           (add_number(response, "X-Compute-Tokens", (double)call->tokens, 0) &&
+            add_text(response, "X-Truncated",
+                     call->truncated ? "true" : "false"));
+}
+
 static bool add_headers(const struct rest_request *request,
                         struct MHD_Response *response)
 {
@@ -322,6 +347,7 @@ static bool add_headers(const struct rest_request *request,
     return add_text(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                     call->content_type) &&
            add_retry_after(response, call->retry_after_s) &&
+           add_work(call, response) &&
            add_text(response, MHD_HTTP_HEADER_ALLOW, request->match.allow) &&
            add_text(response, "X-Request-Id", caller_request_id(call)) &&
            add_text(response, MHD_HTTP_HEADER_CONNECTION,

@@ -143,6 +143,7 @@ static bool finish_parts(struct srv_call *call, struct pipeline_worker *worker,
             return false;
         call->compute_ns += out->compute_ns;
         call->tokens += out->tokens;
+        call->truncated = call->truncated || out->truncated;
     }
     return true;
 }

@@ -14,6 +14,7 @@ import openai
 
 import bundles
 import harness
+import rpc
 
 DATA = harness.ROOT / "tests/data/bundles"
 REFERENCE = json.loads((DATA / "reference.json").read_text())
@@ -169,6 +170,40 @@ class Sentences(harness.Case):
         raw = base64.b64decode(answer["data"][0]["embedding"], validate=True)
         self.assert_near(struct.unpack("<32f", raw),
                          REFERENCE["sentences"][0]["mean"])
+
+
+class Told(harness.Case):
+    """Answers say what they took, in headers and in trailers."""
+
+    def test_headers_and_trailers(self):
+        server = self.start(harness.Server, bundle=DATA / "sentences")
+        request = {"input": ["the", "x"]}
+        _, headers, _ = harness.rest(server.port, "POST", "/v1/embeddings",
+                                     request)
+        client = rpc.Client(server.port)
+        self.addCleanup(client.close)
+        _, _, trailers, _ = client.call("specserve.text.v1.TextModel", "Embed",
+                                        request)
+        for told in ({k.lower(): v for k, v in headers.items()}, trailers):
+            self.assertEqual(told["x-compute-tokens"], "6")
+            self.assertEqual(told["x-truncated"], "false")
+            self.assertGreater(float(told["x-compute-time-ms"]), 0)
+            self.assertGreaterEqual(float(told["x-queue-time-ms"]), 0)
+        _, headers, _ = harness.rest(server.port, "POST", "/v1/embeddings",
+                                     {"input": ""})
+        self.assertNotIn("X-Compute-Time-Ms", headers)
+
+    def test_cut_texts_are_told(self):
+        bundle = bundles.copied(
+            self.folder.name, DATA / "sentences", "cut",
+            modelservice=[("maxTokens: 64}",
+                           "maxTokens: 64, onExcess: annotate-truncated}")])
+        server = self.start(harness.Server, bundle=bundle)
+        status, headers, _ = harness.rest(server.port, "POST", "/v1/embeddings",
+                                          {"input": "o" * 100})
+        self.assertEqual(status, 200)
+        self.assertEqual(headers["X-Truncated"], "true")
+        self.assertEqual(headers["X-Compute-Tokens"], "64")
 
 
 @contextlib.contextmanager
