@@ -6,6 +6,7 @@
  *   mask   model input for 1 = token, 0 = padding; left out if the model has
  *          none
  *   types  model input for the segment of each token; left out likewise
+ *   pair   second text input: the tokenizer puts both together; optional
  *
  * Rows are padded to the longest one. Counts each row's tokens for range_check.
  *
@@ -20,6 +21,7 @@
 
 struct tokenize {
     const struct bundle_input *input;
+    const struct bundle_input *pair; /* NULL = one text */
     struct tok_tokenizer *tok;
     size_t ids, mask, types; /* model inputs */
     bool has_mask, has_types;
@@ -29,6 +31,7 @@ struct tokenize {
 /* One row's tokens, in the request's arena. */
 struct tokens {
     int64_t *ids;
+    const int64_t *types; /* NULL = all 0 */
     size_t count;
 };
 
@@ -66,7 +69,8 @@ static size_t tokens_max(const struct srv_bundle *bundle,
 static bool open_tokenize(struct step_build *build, void **state,
                           struct error *err)
 {
-    static const char *const known[] = {"input", "ids", "mask", "types", NULL};
+    static const char *const known[] = {"input", "ids",  "mask",
+                                        "types", "pair", NULL};
     const struct pipeline *pipeline = build->pipeline;
     struct tokenize *step =
         arena_zalloc(&build->pipeline->arena, 1, sizeof(*step));
@@ -78,6 +82,12 @@ static bool open_tokenize(struct step_build *build, void **state,
     step->input = step_text_input(build, "input", err);
     if (!step->input || !step_claim_feed(build, "ids", &step->ids, err))
         return false;
+    if (doc_get(build->step->parameters, "pair")) {
+        step->pair = step_text_input(build, "pair", err);
+        if (!step->pair)
+            return false;
+        build->pipeline->reads_texts = true; /* ids are of one text */
+    }
     step->has_mask = doc_get(build->step->parameters, "mask") != NULL;
     step->has_types = doc_get(build->step->parameters, "types") != NULL;
     if ((step->has_mask && !step_claim_feed(build, "mask", &step->mask, err)) ||
@@ -125,6 +135,20 @@ static bool copy_ids(const struct tokenize *step, struct pipeline_call *call,
     return true;
 }
 
+static bool encode_pair(const struct tokenize *step, struct pipeline_call *call,
+                        size_t row, unsigned flags,
+                        struct tok_encoding *encoding, struct error *err)
+{
+    struct tok_text first = {.bytes = call_text(call, step->input, row)};
+    struct tok_text second = {.bytes = call_text(call, step->pair, row)};
+
+    first.size = strlen(first.bytes);
+    second.size = strlen(second.bytes);
+    encoding->arena = call->arena;
+    arena_reset(call->scratch);
+    return tok_encode_pair(step->tok, first, second, flags, encoding, err);
+}
+
 static bool encode_text(const struct tokenize *step, struct pipeline_call *call,
                         size_t row, struct tok_encoding *encoding,
                         struct error *err)
@@ -133,6 +157,8 @@ static bool encode_text(const struct tokenize *step, struct pipeline_call *call,
     size_t size = strlen(text);
     unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0);
 
+    if (step->pair)
+        return encode_pair(step, call, row, flags, encoding, err);
     encoding->capacity = tok_count_max(step->tok, size);
     encoding->ids =
         arena_alloc(call->arena, encoding->capacity * sizeof(*encoding->ids));
@@ -160,7 +186,7 @@ static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
         call_mark(call, row, BAND_EXTRAPOLATED,
                   "the text has %zu tokens and was cut to %zu", encoding.whole,
                   encoding.count);
-    *out = (struct tokens){encoding.ids, encoding.count};
+    *out = (struct tokens){encoding.ids, encoding.type_ids, encoding.count};
     call->marks[row].tokens = encoding.count;
     call->marks[row].truncated = encoding.count < encoding.whole;
     return true;
@@ -190,12 +216,18 @@ static void fill_row(const struct tokenize *step, struct pipeline_call *call,
     int64_t *mask =
         step->has_mask ? (int64_t *)call->feeds[step->mask].data + row * columns
                        : NULL;
+    int64_t *types =
+        step->has_types
+            ? (int64_t *)call->feeds[step->types].data + row * columns
+            : NULL;
     int64_t pad = tok_pad_id(step->tok);
 
     for (size_t i = 0; i < columns; i++) {
         ids[i] = i < tokens->count ? tokens->ids[i] : pad;
         if (mask)
             mask[i] = i < tokens->count;
+        if (types && tokens->types && i < tokens->count)
+            types[i] = tokens->types[i];
     }
 }
 

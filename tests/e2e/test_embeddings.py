@@ -1,4 +1,4 @@
-"""Embeddings: the numbers, and OpenAI's own Python client, unmodified.
+"""Embeddings and rerank: the numbers, and OpenAI's own Python client, unmodified.
 
 The numbers are those of tests/data/bundles/reference.json, which numpy made.
 """
@@ -170,6 +170,28 @@ class Sentences(harness.Case):
         raw = base64.b64decode(answer["data"][0]["embedding"], validate=True)
         self.assert_near(struct.unpack("<32f", raw),
                          REFERENCE["sentences"][0]["mean"])
+
+
+class Relevance(harness.Case):
+    def test_scores_are_those_of_the_reference(self):
+        server = self.start(harness.Server, bundle=DATA / "relevance")
+        want = REFERENCE["relevance"]
+        documents = [row["document"] for row in want["documents"]]
+        status, answer = harness.rest_json(
+            server.port, "POST", "/v1/rerank",
+            {"query": want["query"], "documents": documents,
+             "return_documents": True})
+        self.assertEqual(status, 200, answer)
+        best = sorted(range(len(documents)),
+                      key=lambda i: -want["documents"][i]["score"])
+        self.assertEqual([row["index"] for row in answer["results"]], best)
+        for row in answer["results"]:
+            expected = want["documents"][row["index"]]
+            self.assertAlmostEqual(row["relevance_score"], expected["score"],
+                                   delta=WITHIN)
+            self.assertEqual(row["document"]["text"], expected["document"])
+        self.assertEqual(answer["usage"]["total_tokens"],
+                         sum(row["tokens"] for row in want["documents"]))
 
 
 class Told(harness.Case):
