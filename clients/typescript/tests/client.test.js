@@ -1,0 +1,162 @@
+/* The built client against gen/vectors and against servers that misbehave. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { ApiError, BadAnswerError, Client, errors, registry, runtime, text, UnavailableError } from "../dist/index.js";
+
+const HEALTH = { status: "ok", model: "m", version: "1.2.0" };
+const SERVICES = { runtime: runtime.ModelRuntime, registry: registry.Registry, text: text.TextModel };
+
+/** A server that answers by `script(request, body)`; what came is in `seen`. */
+async function serve(t, script) {
+  const seen = [];
+  const server = createServer((request, response) => {
+    const parts = [];
+    request.on("data", (part) => parts.push(part));
+    request.on("end", () => {
+      seen.push({ verb: request.method, target: request.url, headers: request.headers,
+        body: Buffer.concat(parts).toString() });
+      const answer = script(seen.length, request);
+      if (answer === "hang") return;
+      if (answer === "drop") return void request.socket.destroy();
+      response.writeHead(answer.status ?? 200, { "Content-Type": "application/json", ...answer.headers });
+      response.end(answer.bytes ?? JSON.stringify(answer.body ?? {}));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => (server.closeAllConnections(), server.close()));
+  return { url: `http://127.0.0.1:${server.address().port}`, seen };
+}
+
+const failure = (promise) => promise.then(() => assert.fail("no error"), (problem) => problem);
+
+function answerOf({ answer = {} }) {
+  const bytes = answer.text !== undefined ? Buffer.from(answer.text)
+    : answer.base64 !== undefined ? Buffer.from(answer.base64, "base64")
+    : Buffer.from(JSON.stringify(answer.body ?? {}));
+  return { status: answer.status, headers: answer.headers, bytes };
+}
+
+/** Absent, null and empty are the same. */
+function bare(value) {
+  if (Array.isArray(value)) return value.map(bare);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, bare(item)])
+    .filter(([, item]) => item !== null && !(typeof item === "object" && !Object.keys(item).length)));
+}
+
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+for (const [prefix, type] of Object.entries(SERVICES)) {
+  const vectors = JSON.parse(readFileSync(new URL(`../../../gen/vectors/${prefix}.json`, import.meta.url)));
+  for (const item of vectors.cases.filter((item) => item.rest))
+    test(`vector ${item.name}`, async (t) => {
+      const { url, seen } = await serve(t, () => answerOf(item));
+      const call = new Client({ endpoints: url, attempts: 1 }).service(type);
+      const outcome = call[camel(item.operation.split(".")[1])](item.request);
+      const result = await (item.error || !item.answer ? outcome.catch((problem) => problem) : outcome);
+      assert.equal(`${seen[0].verb} ${seen[0].target}`, `${item.rest.verb} ${item.rest.target}`);
+      if (item.rest.body) assert.deepEqual(JSON.parse(seen[0].body), item.rest.body);
+      assert.ok(Number(seen[0].headers["x-request-timeout"]) > 0);
+      if (item.error) assert.equal(result.code, item.error.code);
+      else if (item.answer) assert.deepEqual(bare(result), bare(item.answer.body));
+    });
+  test(`every error of ${prefix} has its type`, async (t) => {
+    let row;
+    const { url } = await serve(t, () => ({ status: row.http,
+      body: { success: false, error: "why", error_code: row.code } }));
+    const client = new Client({ endpoints: url, attempts: 1 });
+    for (row of vectors.operations.flatMap((op) => op.errors)) {
+      if (row.http < 300) continue;
+      const problem = await failure(client.service(type)[camel(vectors.operations[0].id.split(".")[1])]({}));
+      assert.equal(problem.constructor, errors.BY_CODE[row.code].type);
+      assert.equal(problem.retry, row.retry);
+      assert.equal(problem.http, row.http);
+    }
+  });
+}
+
+test("a 503 storm ends by itself: attempts stay within the budget", async (t) => {
+  const { url, seen } = await serve(t, () => ({ status: 503, body: { error_code: "NOT_READY", error: "x" } }));
+  const client = new Client({ endpoints: url, backoffMs: 1 });
+  for (let i = 0; i < 50; i++)
+    assert.ok((await failure(client.model().health())) instanceof errors.NotReadyError);
+  assert.equal(seen.length, 60); // 50 calls, 10 tokens
+});
+
+test("a dropped call is repeated, with the same request id", async (t) => {
+  const { url, seen } = await serve(t, (n) => (n < 3 ? "drop" : { body: HEALTH }));
+  const events = [];
+  const client = new Client({ endpoints: url, observe: (event) => events.push(event.code), trace: () => "00-a-b-01" });
+  assert.equal((await client.model().health({}, { requestId: "r1" })).status, "ok");
+  assert.deepEqual(events, ["UNAVAILABLE", "UNAVAILABLE", ""]);
+  assert.ok(seen.every(({ headers }) => headers["x-request-id"] === "r1" && headers.traceparent === "00-a-b-01"));
+});
+
+test("what is sent once is not repeated after it went out", async (t) => {
+  const { url, seen } = await serve(t, () => "drop");
+  assert.ok((await failure(new Client({ endpoints: url }).raw("POST", "/x"))) instanceof UnavailableError);
+  assert.equal(seen.length, 1);
+});
+
+test("Retry-After is waited for", async (t) => {
+  const { url } = await serve(t, (n) => (n > 1 ? { body: HEALTH }
+    : { status: 503, headers: { "Retry-After": "0.3" }, body: { error_code: "NOT_READY", error: "x" } }));
+  const start = Date.now();
+  await new Client({ endpoints: url }).model().health();
+  assert.ok(Date.now() - start >= 290);
+});
+
+test("a slow server meets the deadline; a caller may leave", async (t) => {
+  const { url } = await serve(t, () => "hang");
+  const model = new Client({ endpoints: url }).model();
+  assert.ok((await failure(model.health({}, { timeoutMs: 100 }))) instanceof errors.TimeoutError);
+  const leave = new AbortController();
+  setTimeout(() => leave.abort(new Error("left")), 50);
+  assert.equal((await failure(model.health({}, { signal: leave.signal }))).message, "left");
+});
+
+test("a token needs TLS or loopback", async (t) => {
+  const { url, seen } = await serve(t, () => ({ body: HEALTH }));
+  await new Client({ endpoints: url, token: async () => "secret" }).model().health();
+  assert.equal(seen[0].headers.authorization, "Bearer secret");
+  const far = new Client({ endpoints: "http://example.org", token: "secret", fetch: () => assert.fail("was sent") });
+  assert.ok((await failure(far.model().health())) instanceof TypeError);
+});
+
+test("an answer that is too large is refused", async (t) => {
+  const { url } = await serve(t, () => ({ body: { ...HEALTH, more: "x".repeat(2000) } }));
+  const client = new Client({ endpoints: url, maxAnswerBytes: 1000 });
+  assert.ok((await failure(client.model().health())) instanceof BadAnswerError);
+});
+
+test("of two well instances the less loaded is taken; one that fails is left", async (t) => {
+  const good = await serve(t, () => ({ body: HEALTH }));
+  const model = new Client({ endpoints: ["http://127.0.0.1:9", good.url] }).model();
+  for (let i = 0; i < 20; i++) assert.equal((await model.health()).status, "ok");
+  const busy = await serve(t, () => "hang");
+  const stop = new AbortController();
+  const both = new Client({ endpoints: [busy.url, good.url], attempts: 1 }).model();
+  const first = Array.from({ length: 2 }, () => both.health({}, { signal: stop.signal }).catch(() => "left"));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const before = good.seen.length;
+  for (let i = 0; i < 5; i++) await both.health({}, { timeoutMs: 2000 });
+  assert.ok(good.seen.length >= before + 5);
+  stop.abort();
+  await Promise.all(first);
+});
+
+test("the registry may go away", async (t) => {
+  const server = await serve(t, () => ({ body: HEALTH }));
+  let up = true;
+  const instance = { port: Number(new URL(server.url).port), app_name: "a", app_version: "1", model_name: "m",
+    process_alive: true, reason: "", registered_at: "", last_heartbeat: "", expires_at: "", status: "active" };
+  const found = await serve(t, () => (up ? { body: { revision: 1, instances: [instance] } } : "drop"));
+  const client = new Client({ registry: found.url });
+  assert.equal((await client.model("m").health()).model, "m");
+  up = false;
+  client.groups.get("m").refreshAt = 0;
+  assert.equal((await client.model("m").health()).model, "m");
+  assert.ok((await failure(client.model("other").health())) instanceof ApiError);
+});
