@@ -32,6 +32,7 @@ What makes the comparison fair:
   the time of a call from Python that does nothing is taken off (0.2 us).
 - minilm-int8: our engine with --precision int8 on the float model, ONNX Runtime
   on the model that its own tools quantised; minilm-qfile: both on such a model.
+  *-qdq: both on a model that these tools quantised statically.
 - Weights are those of whole models (MiniLM 42 MB beside its table, BERT-base
   340 MB): no chain of one matrix that stays in a cache.
 """
@@ -97,6 +98,10 @@ def table():
             rows += [Row(f"{name}{suffix}-b{batch}", name + suffix,
                          [name + suffix], str(batch), {1: target, 2: 1.0})
                      for batch, target in ((1, small), (8, large))]
+    for name, shape in (("minilm-qdq", "1x128"), ("resnet50-qdq", "1"),
+                        ("mobilenetv2-qdq", "1")):
+        rows.append(Row(f"{name}-{shape}", name, [name], shape,
+                        {1: None, 2: None}, 0.1))
     rows.append(Row("mlp-1", "mlp", ["mlp"], "1", {1: 1.5}))
     return rows
 

@@ -323,13 +323,51 @@ def mlp(path):
            [tensor("output", ["batch", 128])])
 
 
+# --- static quantization ------------------------------------------------------
+
+def images():
+    return {"input": np.random.default_rng(7).standard_normal(
+        (1, 3, 224, 224)).astype(np.float32)}
+
+
+def texts():
+    ids = np.random.default_rng(7).integers(1, 30522, (1, 128))
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids)}
+
+
+def qdq(model, inputs):
+    """QuantizeLinear and DequantizeLinear around everything, as onnxruntime's
+    tools write them: uint8 activations, int8 weights by output channel."""
+    def build(path):
+        from onnxruntime.quantization import (CalibrationDataReader, QuantType,
+                                              quantize_static)
+
+        class Once(CalibrationDataReader):
+            def __init__(self):
+                self.left = [inputs()]
+
+            def get_next(self):
+                return self.left.pop() if self.left else None
+
+        source = os.path.join(os.path.dirname(path), "float.onnx")
+        model(source)
+        quantize_static(source, path, Once(), per_channel=True,
+                        activation_type=QuantType.QUInt8,
+                        weight_type=QuantType.QInt8)
+        os.remove(source)
+    return build
+
+
 MODELS = {
     "minilm": minilm(14), "minilm-ln": minilm(17), "minilm-11": minilm(11),
     "minilm-int8": minilm_int8, "minilm-int8-attention": minilm_int8_attention,
     "bert-base": bert_base(14), "bert-base-11": bert_base(11),
     "resnet50": resnet50(True), "resnet50-bn": resnet50(False),
     "mobilenetv2": mobilenetv2(True), "mobilenetv2-bn": mobilenetv2(False),
-    "mlp": mlp,
+    "mlp": mlp, "minilm-qdq": qdq(minilm(14), texts),
+    "resnet50-qdq": qdq(resnet50(True), images),
+    "mobilenetv2-qdq": qdq(mobilenetv2(True), images),
 }
 
 
