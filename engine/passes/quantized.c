@@ -323,13 +323,11 @@ static uint32_t turn_weight(struct rewrite *rw, uint32_t value,
 }
 
 /* A Gemm that is x w + c, or a MatMul. */
-static bool is_plain_product(const struct rewrite *rw,
-                             const struct eng_node *node)
+static bool is_plain_product(const struct eng_node *node)
 {
     const struct eng_attr *alpha = rewrite_attr(node, "alpha");
     const struct eng_attr *beta = rewrite_attr(node, "beta");
 
-    (void)rw;
     if (rewrite_is(node, "MatMul"))
         return true;
     return rewrite_is(node, "Gemm") && !rewrite_int(node, "transA", 0) &&
@@ -361,8 +359,7 @@ static bool fuse_product(struct rewrite *rw, struct eng_node *node,
     uint32_t inputs[8];
     uint32_t bias;
 
-    if (!is_plain_product(rw, node) ||
-        !quantized_find(rw, node->inputs[0], &x) ||
+    if (!is_plain_product(node) || !quantized_find(rw, node->inputs[0], &x) ||
         !quantized_weight(rw, node->inputs[1], turned ? 0 : -1, &w) ||
         rewrite_constant(rw, w.q)->rank != 2 ||
         !find_bias(rw, node, rewrite_constant(rw, w.q)->dims[!turned], &bias))
