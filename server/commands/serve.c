@@ -24,8 +24,8 @@ static int exit_code_of(const struct error *err)
 {
     if (err->code == ERR_REGISTRY_UNAVAILABLE)
         return EXIT_REGISTRY_ABSENT;
-    if (err->code == ERR_DOCUMENT_INVALID || err->code == ERR_MODEL_INVALID ||
-        err->code == ERR_MODEL_UNSUPPORTED)
+    if (err->code == ERR_DOCUMENT_INVALID || err->code == ERR_FILE_INVALID ||
+        err->code == ERR_MODEL_INVALID || err->code == ERR_MODEL_UNSUPPORTED)
         return EXIT_WRONG;
     return EXIT_USAGE;
 }
