@@ -103,10 +103,15 @@ class Http(harness.Case):
             self.assertLess(took, 0.1 * harness.PATIENCE)
 
     def test_h20_paths_that_do_not_exist(self):
-        for path in ("/nothing", "/predict/x", "/v2/models/absent", "/health/"):
+        for path in ("/nothing", "/predict/x", "/v2/nothing", "/health/"):
             status, answer = harness.rest_json(self.server.port, "GET", path)
             self.assertEqual((status, answer["error_code"]), (404, "NOT_FOUND"))
-            self.assertTrue(self.server.ready())
+        # the Open Inference Protocol has an error body of its own
+        status, answer = harness.rest_json(self.server.port, "GET",
+                                           "/v2/models/absent")
+        self.assertEqual((status, list(answer)), (404, ["error"]))
+        self.assertIn("absent", answer["error"])
+        self.assertTrue(self.server.ready())
 
 
 def bad_headers():
