@@ -218,7 +218,7 @@ bool load_model_unigram(struct loader *load, const json_t *model,
     struct unigram *out = &load->tok->unigram;
     const json_t *vocab = json_object_get(model, "vocab");
     size_t count = json_array_size(vocab), unknown;
-    double lowest = INFINITY;
+    double lowest = (double)INFINITY;
 
     if (!load_check_keys(model, "vocab,unk_id,byte_fallback", err) ||
         !load_bool(model, "byte_fallback", false, &out->fallback, err) ||

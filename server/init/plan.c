@@ -11,6 +11,9 @@
 #include "json_put.h"
 
 static void put_format(struct buf *out, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void put_format(struct buf *out, const char *format, va_list args)
 {
     char *text = NULL;
 
