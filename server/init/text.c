@@ -26,7 +26,6 @@ static void plan_input(struct init_plan *plan)
 {
     const struct init_facts *facts = plan->facts;
     int64_t most = smaller(facts->max_tokens, facts->positions);
-    bool cuts;
 
     if (!most)
         most = (int64_t)facts->truncation;
@@ -39,12 +38,10 @@ static void plan_input(struct init_plan *plan)
         most = TOKENS_MAX;
     plan->max_tokens = most;
     plan->takes = "text";
-    cuts = facts->truncation > 0 && (int64_t)facts->truncation <= most;
     buf_printf(&plan->inputs,
                "    - {name: text, type: text, required: true, maxBytes: %lld, "
-               "maxTokens: %lld%s}\n",
-               (long long)most * BYTES_PER_TOKEN, (long long)most,
-               cuts ? ", onExcess: annotate-truncated" : "");
+               "maxTokens: %lld, onExcess: annotate-truncated}\n",
+               (long long)most * BYTES_PER_TOKEN, (long long)most);
     init_step(
         plan, true, "tokenize", "tokenize", "input: text, ids: input_ids%s%s",
         init_input(facts, "attention_mask") ? ", mask: attention_mask" : "",

@@ -42,17 +42,13 @@ static void close_tokenize(void *state)
     tok_close(step->tok);
 }
 
-/* Truncation is the tokenizer's own: its length must fit what is declared. */
+/* Rows are cut to what the documents say, whatever the tokenizer's file does. */
 static bool check_truncation(const struct step_build *build,
                              const struct tokenize *step, struct error *err)
 {
-    size_t length = tok_truncation(step->tok);
-
-    return !step->input->truncate ||
-           (length > 0 && length <= step->tokens_max) ||
+    return !step->input->truncate || step->tokens_max != SIZE_MAX ||
            step_fail(build, err,
-                     "onExcess: annotate-truncated needs a tokenizer that "
-                     "truncates within maxTokens");
+                     "onExcess: annotate-truncated needs maxTokens");
 }
 
 /* What the input takes; else what the ModelSpec says that the model takes. */
@@ -172,7 +168,9 @@ static bool encode_row(const struct tokenize *step, struct pipeline_call *call,
                        size_t row, struct tokens *out, struct error *err)
 {
     const struct pipeline_ids *ids = call_ids(call, step->input, row);
-    struct tok_encoding encoding = {.scratch = call->scratch};
+    struct tok_encoding encoding = {
+        .scratch = call->scratch,
+        .max_tokens = step->input->truncate ? step->tokens_max : 0};
 
     if (ids ? !copy_ids(step, call, ids, &encoding, err)
             : !encode_text(step, call, row, &encoding, err))
