@@ -125,6 +125,29 @@ bool load_string(struct loader *load, const json_t *component, const char *key,
     return out->bytes || load_no_memory(err);
 }
 
+/* One component, or the components of a Sequence, or of one in a Sequence. */
+static bool load_link(struct loader *load, const json_t *json, const char *list,
+                      load_component *one, struct error *err)
+{
+    const json_t *links = json_object_get(json, list);
+    const char *type = load_type(json);
+
+    if (strcmp(type, "Sequence") != 0 || !json_is_array(links))
+        return one(load, json, type, err);
+    for (size_t i = 0; i < json_array_size(links); i++)
+        if (!load_link(load, json_array_get(links, i), list, one, err))
+            return false;
+    return load_check_keys(json, list, err);
+}
+
+bool load_chain(struct loader *load, const char *part, const char *list,
+                load_component *one, struct error *err)
+{
+    const json_t *json = json_object_get(load->root, part);
+
+    return load_is_null(json) || load_link(load, json, list, one, err);
+}
+
 bool load_char(const json_t *component, const char *key, const char *otherwise,
                uint32_t *out, struct error *err)
 {

@@ -62,6 +62,15 @@ bool load_char(const json_t *component, const char *key, const char *otherwise,
 bool load_pattern(struct loader *load, const json_t *component,
                   const struct pattern **out, struct error *err);
 
+/* Reads one component of a chain, whose type is `type`. */
+typedef bool load_component(struct loader *load, const json_t *component,
+                            const char *type, struct error *err);
+
+/* Reads the chain under `part` of the file: null, one component, or a Sequence,
+ * whose components are under `list`. */
+bool load_chain(struct loader *load, const char *part, const char *list,
+                load_component *one, struct error *err);
+
 /* ---- the parts, in the order in which they are loaded ---- */
 
 bool load_model(struct loader *load, struct error *err);
@@ -77,19 +86,10 @@ bool load_decoders(struct loader *load, struct error *err);
 bool load_bpe_finish(struct loader *load, struct error *err);
 
 /* The readers of the models, load_model_<function>(). */
-#define NORMALIZER(type, function)
-#define PRE_TOKENIZER(type, function)
 #define MODEL(type, function)                                                  \
     bool load_model_##function(struct loader *load, const json_t *model,       \
                                struct error *err);
-#define POST_PROCESSOR(type, function)
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 
 /* Notes that `id` exists; ids beyond the limit and repeated ones fail. */
 bool load_take_id(struct loader *load, const json_t *value, const char *token,

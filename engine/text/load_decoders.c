@@ -109,34 +109,17 @@ static const struct decoder_row {
     decoder_apply *apply;
     load_decoder *load;
 } rows[] = {
-#define NORMALIZER(type, function)
-#define PRE_TOKENIZER(type, function)
-#define MODEL(type, function)
-#define POST_PROCESSOR(type, function)
 #define DECODER(type, function)                                                \
     {#type, decoder_##function, load_decoder_##function},
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 };
 
-static bool load_one(struct loader *load, const json_t *json, struct error *err)
+static bool load_one(struct loader *load, const json_t *json, const char *type,
+                     struct error *err)
 {
     struct tok_tokenizer *tok = load->tok;
-    const char *type = load_type(json);
-    const json_t *list = json_object_get(json, "decoders");
     struct decoder *out = &tok->decoders[tok->decoder_count];
 
-    if (strcmp(type, "Sequence") == 0 && json_is_array(list)) {
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            if (!load_one(load, json_array_get(list, i), err))
-                return false;
-        }
-        return load_check_keys(json, "decoders", err);
-    }
     if (tok->decoder_count == TOK_STEPS_MAX)
         return load_invalid(err, "there are more decoders than the limit");
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -151,7 +134,5 @@ static bool load_one(struct loader *load, const json_t *json, struct error *err)
 
 bool load_decoders(struct loader *load, struct error *err)
 {
-    const json_t *json = json_object_get(load->root, "decoder");
-
-    return load_is_null(json) || load_one(load, json, err);
+    return load_chain(load, "decoder", "decoders", load_one, err);
 }

@@ -16,17 +16,8 @@ static const struct model_row {
     model_apply *apply;
     bool (*load)(struct loader *load, const json_t *model, struct error *err);
 } models[] = {
-#define NORMALIZER(type, function)
-#define PRE_TOKENIZER(type, function)
 #define MODEL(type, function) {#type, model_##function, load_model_##function},
-#define POST_PROCESSOR(type, function)
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 };
 
 /* Old files leave the type out; then what they hold tells. */

@@ -253,32 +253,15 @@ static const struct normalizer_row {
 } rows[] = {
 #define NORMALIZER(type, function)                                             \
     {#type, normalizer_##function, load_normalizer_##function},
-#define PRE_TOKENIZER(type, function)
-#define MODEL(type, function)
-#define POST_PROCESSOR(type, function)
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 };
 
-static bool load_one(struct loader *load, const json_t *json, struct error *err)
+static bool load_one(struct loader *load, const json_t *json, const char *type,
+                     struct error *err)
 {
     struct tok_tokenizer *tok = load->tok;
-    const char *type = load_type(json);
-    const json_t *list = json_object_get(json, "normalizers");
     struct normalizer *out = &tok->normalizers[tok->normalizer_count];
 
-    if (strcmp(type, "Sequence") == 0 && json_is_array(list)) {
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            if (!load_one(load, json_array_get(list, i), err))
-                return false;
-        }
-        return load_check_keys(json, "normalizers", err);
-    }
     if (tok->normalizer_count == TOK_STEPS_MAX)
         return load_invalid(err, "there are more normalizers than the limit");
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -293,7 +276,5 @@ static bool load_one(struct loader *load, const json_t *json, struct error *err)
 
 bool load_normalizers(struct loader *load, struct error *err)
 {
-    const json_t *json = json_object_get(load->root, "normalizer");
-
-    return load_is_null(json) || load_one(load, json, err);
+    return load_chain(load, "normalizer", "normalizers", load_one, err);
 }

@@ -219,17 +219,8 @@ static const struct post_row {
     const char *type;
     bool (*load)(struct loader *load, const json_t *json, struct error *err);
 } rows[] = {
-#define NORMALIZER(type, function)
-#define PRE_TOKENIZER(type, function)
-#define MODEL(type, function)
 #define POST_PROCESSOR(type, function) {#type, load_post_processor_##function},
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 };
 
 static bool load_one(struct loader *load, const json_t *json, struct error *err)

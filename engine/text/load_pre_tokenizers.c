@@ -183,34 +183,17 @@ static const struct pre_tokenizer_row {
     pre_tokenizer_apply *apply;
     load_pre_tokenizer *load;
 } rows[] = {
-#define NORMALIZER(type, function)
 #define PRE_TOKENIZER(type, function)                                          \
     {#type, pre_tokenizer_##function, load_pre_tokenizer_##function},
-#define MODEL(type, function)
-#define POST_PROCESSOR(type, function)
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 };
 
-static bool load_one(struct loader *load, const json_t *json, struct error *err)
+static bool load_one(struct loader *load, const json_t *json, const char *type,
+                     struct error *err)
 {
     struct tok_tokenizer *tok = load->tok;
-    const char *type = load_type(json);
-    const json_t *list = json_object_get(json, "pretokenizers");
     struct pre_tokenizer *out = &tok->pre_tokenizers[tok->pre_tokenizer_count];
 
-    if (strcmp(type, "Sequence") == 0 && json_is_array(list)) {
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            if (!load_one(load, json_array_get(list, i), err))
-                return false;
-        }
-        return load_check_keys(json, "pretokenizers", err);
-    }
     if (tok->pre_tokenizer_count + 2 > TOK_STEPS_MAX)
         return load_invalid(err, "there are more pre_tokenizers than the "
                                  "limit");
@@ -260,8 +243,6 @@ static bool map_bytes(struct loader *load, struct error *err)
 
 bool load_pre_tokenizers(struct loader *load, struct error *err)
 {
-    const json_t *json = json_object_get(load->root, "pre_tokenizer");
-
-    return (load_is_null(json) || load_one(load, json, err)) &&
+    return load_chain(load, "pre_tokenizer", "pretokenizers", load_one, err) &&
            map_bytes(load, err);
 }

@@ -54,14 +54,7 @@ struct normalizer {
 };
 
 #define NORMALIZER(type, function) normalizer_apply normalizer_##function;
-#define PRE_TOKENIZER(type, function)
-#define MODEL(type, function)
-#define POST_PROCESSOR(type, function)
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef DECODER
 
 /* Would the normalizer leave these bytes as they are? false if unsure. */
 bool normalizer_is_idle(const struct normalizer *step, const char *bytes,
@@ -122,16 +115,9 @@ struct pre_tokenizer {
     } as;
 };
 
-#define NORMALIZER(type, function)
 #define PRE_TOKENIZER(type, function)                                          \
     pre_tokenizer_apply pre_tokenizer_##function;
-#define DECODER(type, function)
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef DECODER
-#undef MODEL
-#undef POST_PROCESSOR
 
 /* Applies all pre-tokenizers to splitting->text and ->cuts, in place. */
 void tok_pre_tokenize(const struct tok_tokenizer *tok,
@@ -284,17 +270,8 @@ struct decoder {
     } as;
 };
 
-#define NORMALIZER(type, function)
-#define PRE_TOKENIZER(type, function)
-#define MODEL(type, function)
-#define POST_PROCESSOR(type, function)
 #define DECODER(type, function) decoder_apply decoder_##function;
 #include "components.def"
-#undef NORMALIZER
-#undef PRE_TOKENIZER
-#undef MODEL
-#undef POST_PROCESSOR
-#undef DECODER
 
 /* ---- added tokens ---- */
 
