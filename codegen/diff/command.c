@@ -72,30 +72,36 @@ static bool keep_file(struct cg_ir *ir, const char *file, struct error *err)
     return ok;
 }
 
+static bool keep_files(struct cg_ir *ir, const char *folder, const char *ending,
+                       struct error *err)
+{
+    for (const char **file = cg_load_list(ir, folder, ending); *file; file++)
+        if (!keep_file(ir, *file, err))
+            return false;
+    return true;
+}
+
+/* Foreign files that an API speaks; others are formats of files on disk. */
+static bool keep_foreign(struct cg_ir *ir, struct error *err)
+{
+    for (size_t i = 0; i < ir->api_count; i++) {
+        const struct cg_foreign *foreign = ir->apis[i]->foreign;
+
+        if (foreign &&
+            !keep_file(ir, cg_text(ir, "foreign/%s", foreign->file), err))
+            return false;
+    }
+    return keep_files(ir, "foreign/google/protobuf", ".proto", err);
+}
+
 bool cg_keep_release(struct cg_ir *ir, struct error *err)
 {
-    static const struct {
-        const char *folder, *ending;
-    } parts[] = {{"ops", ".yaml"},
-                 {"schema", ".json"},
-                 {"foreign", ".proto"},
-                 {"foreign/google/protobuf", ".proto"}};
-
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const char **files = cg_load_list(ir, parts[i].folder, parts[i].ending);
-
-        for (; *files; files++)
-            if (!keep_file(ir, *files, err))
-                return false;
-    }
-    for (size_t i = 0; i < ir->document_count; i++) {
-        const char **files = cg_load_list(
-            ir, cg_text(ir, "documents/%s", ir->documents[i].name), ".yaml");
-
-        for (; *files; files++)
-            if (!keep_file(ir, *files, err))
-                return false;
-    }
-    return keep_file(ir, "errors.yaml", err) &&
+    for (size_t i = 0; i < ir->document_count; i++)
+        if (!keep_files(ir, cg_text(ir, "documents/%s", ir->documents[i].name),
+                        ".yaml", err))
+            return false;
+    return keep_files(ir, "ops", ".yaml", err) &&
+           keep_files(ir, "schema", ".json", err) && keep_foreign(ir, err) &&
+           keep_file(ir, "errors.yaml", err) &&
            keep_file(ir, "specgen.lock", err);
 }
