@@ -91,6 +91,7 @@ static bool do_event(const grpc_event *event)
     if (event->type != GRPC_OP_COMPLETE)
         return false;
     grpc_tag_return(tag);
+    grpc_feed_seen();
     tag->done(tag, event->success);
     return true;
 }

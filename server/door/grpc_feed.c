@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,13 @@ static void hold(struct grpc_feed *feed, const unsigned char *bytes,
     feed->held_passed = 0;
 }
 
+static atomic_uint reads; /* see grpc_feed_seen() */
+
+void grpc_feed_seen(void)
+{
+    (void)atomic_load_explicit(&reads, memory_order_acquire);
+}
+
 static size_t take_held(struct grpc_feed *feed, void *bytes, size_t room)
 {
     size_t size = feed->held_passed < room ? feed->held_passed : room;
@@ -266,6 +274,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         if (!over)
             got = recv_locked(feed, fd, message, flags);
         (void)pthread_mutex_unlock(&feed->mu);
+        (void)atomic_fetch_add_explicit(&reads, 1, memory_order_release);
         if (!over)
             return got;
     }
