@@ -15,8 +15,8 @@ enum { CLIENTS = 8, ROUNDS = 8, PROBES = 200, LATE_MS = 100 };
 
 struct client {
     struct conform_case test; /* its own outcome */
-    json_t *requests;         /* shared, read only */
-    const json_t *answers;    /* what each got when it was alone */
+    json_t *requests;         /* its own: jansson counts who reads */
+    json_t *answers;          /* what each got when it was alone; likewise */
     size_t first;             /* example */
     atomic_bool *stop;        /* of those that run until they are told */
     pthread_t thread;
@@ -68,6 +68,8 @@ static void finish(struct client *client, struct conform_case *test)
         (void)pthread_join(client->thread, NULL);
     (void)conform_expect(test, client->test.outcome == CONFORM_PASSED, "%s",
                          client->test.detail);
+    json_decref(client->requests);
+    json_decref(client->answers);
 }
 
 static void run_clients(struct conform_case *test, json_t *requests,
@@ -77,8 +79,8 @@ static void run_clients(struct conform_case *test, json_t *requests,
 
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i] = (struct client){.test = *test,
-                                     .requests = requests,
-                                     .answers = answers,
+                                     .requests = json_deep_copy(requests),
+                                     .answers = json_deep_copy(answers),
                                      .first = i};
         start(&clients[i], predict_all);
     }
@@ -156,8 +158,10 @@ void conform_health_under_load(struct conform_case *test)
     if (!requests)
         return;
     for (size_t i = 0; i < CLIENTS; i++) {
-        clients[i] = (struct client){
-            .test = *test, .requests = requests, .first = i, .stop = &stop};
+        clients[i] = (struct client){.test = *test,
+                                     .requests = json_deep_copy(requests),
+                                     .first = i,
+                                     .stop = &stop};
         start(&clients[i], predict_until);
     }
     probe(test);
