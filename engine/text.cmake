@@ -6,7 +6,8 @@ add_library(text STATIC
   text/load_model.c text/load_normalizers.c text/load_post.c
   text/load_pre_tokenizers.c text/load_tokens.c text/load_vocab.c text/model_bpe.c
   text/model_bpe_long.c text/model_unigram.c text/model_words.c
-  text/normalize.c text/normalize_bert.c text/normalize_charsmap.c
+  text/normal_text.c text/normalize.c text/normalize_bert.c
+  text/normalize_charsmap.c
   text/normalize_forms.c text/pattern.c text/pattern_words.c text/post.c
   text/split.c text/split_matches.c text/split_rewrite.c text/text.c
   text/tokenizer.c text/tokenizer_open.c text/trie.c text/unicode.c

@@ -41,18 +41,18 @@ bool normalizer_is_idle(const struct normalizer *step, const char *bytes,
     return false;
 }
 
-void tok_normalize(const struct tok_tokenizer *tok, struct reader in,
-                   struct text *out)
+void normalizers_apply(const struct normalizer *chain, size_t count,
+                       struct reader in, struct text *out)
 {
     struct text steps[2];
 
-    for (size_t i = 0, turn = 0; i < tok->normalizer_count; i++) {
-        const struct normalizer *step = &tok->normalizers[i];
+    for (size_t i = 0, turn = 0; i < count; i++) {
+        const struct normalizer *step = &chain[i];
         struct text *next = &steps[turn];
 
         if (normalizer_is_idle(step, in.bytes + in.at, in.end - in.at))
             continue;
-        if (i + 1 == tok->normalizer_count) {
+        if (i + 1 == count) {
             step->apply(step, in, out);
             return;
         }
@@ -64,6 +64,12 @@ void tok_normalize(const struct tok_tokenizer *tok, struct reader in,
         turn = 1 - turn;
     }
     text_put_rest(out, &in);
+}
+
+void tok_normalize(const struct tok_tokenizer *tok, struct reader in,
+                   struct text *out)
+{
+    normalizers_apply(tok->normalizers, tok->normalizer_count, in, out);
 }
 
 /* ---- one loop each ---- */

@@ -60,6 +60,10 @@ struct normalizer {
 bool normalizer_is_idle(const struct normalizer *step, const char *bytes,
                         size_t size);
 
+/* Applies the normalizers in turn to `in`, appending to `out`. */
+void normalizers_apply(const struct normalizer *chain, size_t count,
+                       struct reader in, struct text *out);
+
 /* Applies all normalizers of the tokenizer to `in`, appending to `out`. */
 void tok_normalize(const struct tok_tokenizer *tok, struct reader in,
                    struct text *out);

@@ -28,22 +28,22 @@ static char *file_text(const char *path)
     return buf_take(&text, &size);
 }
 
-/* Writes a copy of the file with the first `from`, if it has one, replaced. */
-static void copy_text(const char *source, const char *target, const char *from,
-                      const char *to)
+/* Replaces the first `from` of the text, if it has one. */
+static char *edit_text(char *text, const struct fixture_edit *edit)
 {
-    char *text = file_text(source);
-    char *at = *from ? strstr(text, from) : NULL;
-    FILE *file = fopen(target, "w");
+    const char *at = *edit->from ? strstr(text, edit->from) : NULL;
+    struct buf made = {0};
+    size_t size;
 
-    assert_non_null(file);
-    if (at)
-        (void)fprintf(file, "%.*s%s%s", (int)(at - text), text, to,
-                      at + strlen(from));
-    else
-        (void)fputs(text, file);
-    (void)fclose(file);
+    if (!at)
+        return text;
+    buf_append(&made, text, (size_t)(at - text));
+    buf_append(&made, edit->to, strlen(edit->to));
+    at += strlen(edit->from);
+    buf_append(&made, at, strlen(at) + 1);
+    assert_true(buf_ok(&made));
     free(text);
+    return buf_take(&made, &size);
 }
 
 static bool is_text(const char *name)
@@ -69,19 +69,29 @@ static void visit(const char *folder, visit_fn *each, void *context)
 }
 
 struct copying {
-    const char *target, *from, *to;
+    const char *target;
+    const struct fixture_edit *edits;
+    size_t count;
 };
 
 static void copy_one(const char *folder, const char *name, void *context)
 {
     const struct copying *copying = context;
-    char source[512], target[512];
+    char source[512], target[512], *text;
+    FILE *file;
 
     if (!is_text(name))
         return;
     (void)snprintf(source, sizeof(source), "%s/%s", folder, name);
     (void)snprintf(target, sizeof(target), "%s/%s", copying->target, name);
-    copy_text(source, target, copying->from, copying->to);
+    text = file_text(source);
+    for (size_t i = 0; i < copying->count; i++)
+        text = edit_text(text, &copying->edits[i]);
+    file = fopen(target, "w");
+    assert_non_null(file);
+    (void)fputs(text, file);
+    (void)fclose(file);
+    free(text);
 }
 
 static void remove_one(const char *folder, const char *name, void *context)
@@ -112,11 +122,12 @@ static void write_weights(const char *folder)
     (void)fclose(file);
 }
 
-bool fixture_open(struct fixture *f, const char *bundle,
-                  struct eng_model *model, const char *from, const char *to)
+bool fixture_open_edited(struct fixture *f, const char *bundle,
+                         struct eng_model *model,
+                         const struct fixture_edit *edits, size_t count)
 {
     char folder[] = "/tmp/test_pipeline_XXXXXX";
-    struct copying copying = {.target = folder, .from = from, .to = to};
+    struct copying copying = {.target = folder, .edits = edits, .count = count};
     struct doc_report report;
     struct buf text = {0};
 
@@ -138,6 +149,14 @@ bool fixture_open(struct fixture *f, const char *bundle,
         return false;
     f->worker = pipeline_worker_new(f->pipeline, &f->err);
     return f->worker != NULL;
+}
+
+bool fixture_open(struct fixture *f, const char *bundle,
+                  struct eng_model *model, const char *from, const char *to)
+{
+    struct fixture_edit edit = {from, to};
+
+    return fixture_open_edited(f, bundle, model, &edit, 1);
 }
 
 void fixture_close(struct fixture *f)

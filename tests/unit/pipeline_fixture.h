@@ -25,6 +25,15 @@ struct fixture {
  */
 bool fixture_open(struct fixture *f, const char *bundle,
                   struct eng_model *model, const char *from, const char *to);
+
+/* The same with several edits, each made in the first place of each document. */
+struct fixture_edit {
+    const char *from, *to;
+};
+
+bool fixture_open_edited(struct fixture *f, const char *bundle,
+                         struct eng_model *model,
+                         const struct fixture_edit *edits, size_t count);
 void fixture_close(struct fixture *f);
 
 /* Runs a request; the answer is f->out. */

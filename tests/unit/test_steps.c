@@ -26,6 +26,8 @@ enum { WIDTH = 32, TOKENS_MAX = 16, ROWS_MAX = 4 };
 
 static float states[ROWS_MAX * TOKENS_MAX * WIDTH];
 static int64_t types[ROWS_MAX * TOKENS_MAX];
+static int64_t ids[ROWS_MAX * TOKENS_MAX];
+static size_t id_count; /* of the last run, padding and all */
 
 /* Token t of row r has the number 100 r + t + column / 100 in each column;
  * padding has one that would be seen anywhere. */
@@ -38,6 +40,8 @@ static bool answer(const struct eng_tensor *inputs, struct eng_tensor *outputs,
     (void)err;
     assert_true(rows <= ROWS_MAX && tokens <= TOKENS_MAX);
     memcpy(types, inputs[2].data, rows * tokens * sizeof(*types));
+    memcpy(ids, inputs[0].data, rows * tokens * sizeof(*ids));
+    id_count = rows * tokens;
     for (size_t i = 0; i < rows * tokens * WIDTH; i++) {
         size_t token = i / WIDTH, row = token / tokens;
         size_t whole = 100 * row + token % tokens;
@@ -128,6 +132,127 @@ static void expect_near(float number, double expected)
 {
     if (!(fabs((double)number - expected) <= 1e-6 * fmax(1, fabs(expected))))
         fail_msg("%.9g, expected %.9g\n", (double)number, expected);
+}
+
+/* ---- normalize_text ---- */
+
+#define TOKENS      "    tokens: {input: text, ids"
+#define TOKENS_STEP "      - {name: tokens, type: tokenize}\n"
+
+/* Parameters of a step before the tokenizer. */
+static bool open_normalizing(struct fixture *f, const char *params,
+                             const char *bytes_max)
+{
+    char line[160];
+    const struct fixture_edit edits[] = {
+        {TOKENS_STEP,
+         "      - {name: tidy, type: normalize_text}\n" TOKENS_STEP},
+        {TOKENS, line},
+        {"maxBytes: 4096", bytes_max}};
+
+    (void)snprintf(line, sizeof(line), "    tidy: {%s}\n%s", params, TOKENS);
+    return fixture_open_edited(f, BUNDLE, &model, edits, COUNT_OF(edits));
+}
+
+/* What the tokenizer got is seen from the ids: one for each byte. */
+static void expect_tokens_of(struct fixture *plain, char *const *rows,
+                             size_t count)
+{
+    int64_t got[ROWS_MAX * TOKENS_MAX];
+    size_t got_count = id_count;
+
+    memcpy(got, ids, id_count * sizeof(*ids));
+    if (!run_texts(plain, rows, count))
+        fail_msg("%s\n", plain->err.msg);
+    assert_int_equal(got_count, id_count);
+    assert_memory_equal(got, ids, id_count * sizeof(*ids));
+}
+
+static const struct {
+    const char *params;
+    char text[16], becomes[16];
+} normal[] = {
+    {"form: NFC", "e\xcc\x81", "\xc3\xa9"},
+    {"form: NFD", "\xc3\xa9", "e\xcc\x81"},
+    {"form: NFC", "\xef\xac\x81", "\xef\xac\x81"},
+    {"form: NFKC", "\xef\xac\x81 \xef\xbc\xa1", "fi A"},
+    {"form: NFKD", "\xef\xac\x81\xc3\xa9", "fie\xcc\x81"},
+    {"lower: true", "A\xc3\x89 z", "a\xc3\xa9 z"},
+    {"strip: true", " \t a  b\xc2\xa0\n", "a  b"},
+    {"strip: true", " \n ", ""},
+    {"collapse: true", "\t\ta \xe3\x80\x80 b\n", " a b "},
+    {"form: NFKC, lower: true, collapse: true, strip: true",
+     "  \xef\xbc\xa1\t\tB ", "a b"},
+    {"lower: true, strip: false", " A", " a"},
+};
+
+static void test_steps_normalize_texts(void **state)
+{
+    struct fixture plain;
+
+    (void)state;
+    open_with(&plain, "", "");
+    for (size_t i = 0; i < COUNT_OF(normal); i++) {
+        char params[96], text[16], becomes[16], same[] = "x";
+        char *rows[] = {same, text}, *expected[] = {same, becomes};
+        struct fixture f;
+
+        (void)snprintf(params, sizeof(params), "input: text, %s",
+                       normal[i].params);
+        memcpy(text, normal[i].text, sizeof(text));
+        memcpy(becomes, normal[i].becomes, sizeof(becomes));
+        if (!open_normalizing(&f, params, "maxBytes: 4096") ||
+            !run_texts(&f, rows, COUNT_OF(rows)))
+            fail_msg("row %zu: %s\n", i, f.err.msg);
+        expect_tokens_of(&plain, expected, COUNT_OF(expected));
+        assert_true(run_text(&f, text)); /* alone, too */
+        expect_tokens_of(&plain, &expected[1], 1);
+        assert_string_equal(text, normal[i].text); /* the request's own */
+        fixture_close(&f);
+    }
+    fixture_close(&plain);
+}
+
+static void test_steps_bound_what_normalizing_adds(void **state)
+{
+    char fits[] = "abc", grows[] = "\xef\xb7\xba"; /* 3 bytes, then 33 */
+    char *rows[] = {fits, grows};
+    struct fixture f;
+
+    (void)state;
+    assert_true(
+        open_normalizing(&f, "input: text, form: NFKC", "maxBytes: 32"));
+    assert_true(run_text(&f, fits));
+    fixture_declined(
+        &f, run_texts(&f, rows, 2), ERR_INPUT_TOO_LONG,
+        "input 'text[1]' has 33 bytes when normalized, at most 32");
+    fixture_close(&f);
+}
+
+static const struct {
+    const char *params, *says;
+} no_rules[] = {
+    {"input: text, form: nfc", "form 'nfc' is none of NFC, NFD, NFKC and NFKD"},
+    {"input: text, form: 4", "is none of NFC"},
+    {"input: text, lower: 1", "lower is true or false"},
+    {"input: text, lower: false", "neither form, lower, collapse nor strip"},
+    {"input: texts, lower: true",
+     "the signature has no required text input 'texts'"},
+    {"lower: true", "parameter 'input' is missing"},
+    {"input: text, upper: true", "has no parameter 'upper'"},
+};
+
+static void test_steps_refuse_rules_they_do_not_have(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(no_rules); i++) {
+        struct fixture f;
+
+        fixture_declined(
+            &f, open_normalizing(&f, no_rules[i].params, "maxBytes: 4096"),
+            ERR_DOCUMENT_INVALID, no_rules[i].says);
+        fixture_close(&f);
+    }
 }
 
 /* ---- pooling ---- */
@@ -378,6 +503,9 @@ static void test_steps_name_what_does_not_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps_normalize_texts),
+        cmocka_unit_test(test_steps_bound_what_normalizing_adds),
+        cmocka_unit_test(test_steps_refuse_rules_they_do_not_have),
         cmocka_unit_test(test_steps_pool_the_tokens_of_each_text),
         cmocka_unit_test(test_steps_change_an_output_in_place),
         cmocka_unit_test(test_steps_name_what_is_largest),
