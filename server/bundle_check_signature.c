@@ -84,6 +84,11 @@ static void check_input(const struct bundle_check *check, size_t index)
                      bundle_where(check, "%s/maxTokens", above),
                      "only text has tokens, input '%s' is %s", input->name,
                      bundle_type_name(input->type));
+    if (input->parse_specials && input->type != BUNDLE_TEXT)
+        bundle_fault(check, BUNDLE_MODELSERVICE,
+                     bundle_where(check, "%s/specialTokens", above),
+                     "only text has tokens, input '%s' is %s", input->name,
+                     bundle_type_name(input->type));
     if (input->max_tokens && serving->max_sequence_tokens &&
         input->max_tokens > serving->max_sequence_tokens)
         bundle_fault(check, BUNDLE_MODELSERVICE,

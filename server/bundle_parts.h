@@ -48,10 +48,11 @@ struct bundle_input {
     enum bundle_type type;
     const char *format, *description;
     bool required;
-    bool truncate;     /* longer than max_tokens is cut and said, not refused */
-    int64_t length;    /* elements of an array; 0 = any */
-    int64_t max_bytes; /* 0 = no limit of its own */
-    int64_t max_tokens; /* 0 = not counted */
+    bool truncate; /* longer than max_tokens is cut and said, not refused */
+    bool parse_specials; /* special tokens written in a text are tokens */
+    int64_t length;      /* elements of an array; 0 = any */
+    int64_t max_bytes;   /* 0 = no limit of its own */
+    int64_t max_tokens;  /* 0 = not counted */
 };
 
 struct bundle_parameter {

@@ -95,6 +95,7 @@ static void read_inputs(struct reader *reader, const struct doc_node *list,
             .required = doc_bool(doc_get(map, "required"), true),
             .truncate =
                 strcmp(text(map, "onExcess"), "annotate-truncated") == 0,
+            .parse_specials = strcmp(text(map, "specialTokens"), "parse") == 0,
             .length = doc_integer(doc_get(map, "length"), 0),
             .max_bytes = doc_integer(doc_get(map, "maxBytes"), 0),
             .max_tokens = doc_integer(doc_get(map, "maxTokens"), 0),

@@ -314,6 +314,18 @@ static const struct doc_schema modelservice_schema_spec_signature_inputs__item_o
     .doc = "What happens to more tokens than that; refused unless said.",
 };
 
+static const char *const modelservice_schema_spec_signature_inputs__item_special_tokens__values[] = {
+    "text",
+    "parse",
+    NULL,
+};
+
+static const struct doc_schema modelservice_schema_spec_signature_inputs__item_special_tokens = {
+    .types = DOC_STRING,
+    .values = modelservice_schema_spec_signature_inputs__item_special_tokens__values,
+    .doc = "Whether special tokens written in the text, as [CLS], are tokens; they are text unless this is parse.",
+};
+
 static const struct doc_property modelservice_schema_spec_signature_inputs__item__properties[] = {
     {"name", &modelservice_schema_spec_signature_inputs__item_name, true},
     {"type", &modelservice_schema_spec_signature_inputs__item_type, true},
@@ -324,6 +336,7 @@ static const struct doc_property modelservice_schema_spec_signature_inputs__item
     {"maxBytes", &modelservice_schema_spec_signature_inputs__item_max_bytes, false},
     {"maxTokens", &modelservice_schema_spec_signature_inputs__item_max_tokens, false},
     {"onExcess", &modelservice_schema_spec_signature_inputs__item_on_excess, false},
+    {"specialTokens", &modelservice_schema_spec_signature_inputs__item_special_tokens, false},
 };
 
 static const struct doc_schema modelservice_schema_spec_signature_inputs__item = {

@@ -8,7 +8,8 @@
  *   types  model input for the segment of each token; left out likewise
  *   pair   second text input: the tokenizer puts both together; optional
  *
- * Rows are padded to the longest one. Counts each row's tokens for range_check.
+ * Special tokens that a user wrote stay text, unless the input says
+ * `specialTokens: parse`. Rows are padded to the longest one. Counts each row's tokens for range_check.
  *
  *   errors  ERR_INPUT_TOO_LONG: more tokens than the input's maxTokens, unless
  *           it says `onExcess: annotate-truncated`; then the row is cut and
@@ -62,6 +63,23 @@ static size_t tokens_max(const struct srv_bundle *bundle,
     return SIZE_MAX;
 }
 
+/* The second text of a pair, if there is one. */
+static bool open_pair(struct step_build *build, struct tokenize *step,
+                      struct error *err)
+{
+    if (!doc_get(build->step->parameters, "pair"))
+        return true;
+    step->pair = step_text_input(build, "pair", err);
+    if (!step->pair)
+        return false;
+    if (step->pair->parse_specials != step->input->parse_specials)
+        return step_fail(build, err,
+                         "specialTokens of '%s' and '%s' must be the same",
+                         step->input->name, step->pair->name);
+    build->pipeline->reads_texts = true; /* ids are of one text */
+    return true;
+}
+
 static bool open_tokenize(struct step_build *build, void **state,
                           struct error *err)
 {
@@ -78,12 +96,8 @@ static bool open_tokenize(struct step_build *build, void **state,
     step->input = step_text_input(build, "input", err);
     if (!step->input || !step_claim_feed(build, "ids", &step->ids, err))
         return false;
-    if (doc_get(build->step->parameters, "pair")) {
-        step->pair = step_text_input(build, "pair", err);
-        if (!step->pair)
-            return false;
-        build->pipeline->reads_texts = true; /* ids are of one text */
-    }
+    if (!open_pair(build, step, err))
+        return false;
     step->has_mask = doc_get(build->step->parameters, "mask") != NULL;
     step->has_types = doc_get(build->step->parameters, "types") != NULL;
     if ((step->has_mask && !step_claim_feed(build, "mask", &step->mask, err)) ||
@@ -151,7 +165,8 @@ static bool encode_text(const struct tokenize *step, struct pipeline_call *call,
 {
     const char *text = call_text(call, step->input, row);
     size_t size = strlen(text);
-    unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0);
+    unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0) |
+                     (step->input->parse_specials ? TOK_PARSE_SPECIALS : 0);
 
     if (step->pair)
         return encode_pair(step, call, row, flags, encoding, err);

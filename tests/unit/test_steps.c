@@ -255,6 +255,66 @@ static void test_steps_refuse_rules_they_do_not_have(void **state)
     }
 }
 
+/* ---- special tokens that a user wrote ---- */
+
+enum { CLS = 1, SEP = 2 };
+
+static size_t count_id(int64_t id)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < id_count; i++)
+        count += ids[i] == id;
+    return count;
+}
+
+static void expect_specials(const char *says, size_t tokens, size_t cls)
+{
+    struct fixture f;
+
+    open_with(&f, "maxTokens: 64", says);
+    assert_true(run_text(&f, "a[CLS]b"));
+    assert_int_equal(id_count, tokens);
+    assert_int_equal(count_id(CLS), cls);
+    assert_int_equal(count_id(SEP), 1);
+    fixture_close(&f);
+}
+
+static void test_steps_parse_special_tokens_only_when_told(void **state)
+{
+    (void)state;
+    expect_specials("maxTokens: 64", 2 + 7, 1);
+    expect_specials("maxTokens: 64, specialTokens: text", 2 + 7, 1);
+    expect_specials("maxTokens: 64, specialTokens: parse", 2 + 3, 2);
+    assert_int_equal(ids[2], CLS); /* after [CLS] a */
+}
+
+static void test_steps_take_pairs_that_agree_on_special_tokens(void **state)
+{
+    struct fixture_edit edits[] = {
+        {"    outputs:\n    - {name: embedding",
+         "    - {name: other, type: text, specialTokens: parse}\n"
+         "    outputs:\n    - {name: embedding"},
+        {"tokens: {input: text", "tokens: {input: text, pair: other"},
+        {"data: {text:", "data: {other: b, text:"},
+        {"maxTokens: 64", "maxTokens: 64, specialTokens: parse"}};
+    struct pipeline_value values[] = {
+        {.name = "text", .kind = PIPELINE_STRING, .string = "a"},
+        {.name = "other", .kind = PIPELINE_STRING, .string = "[CLS]"}};
+    struct fixture f;
+
+    (void)state;
+    fixture_declined(&f, fixture_open_edited(&f, BUNDLE, &model, edits, 3),
+                     ERR_DOCUMENT_INVALID,
+                     "specialTokens of 'text' and 'other' must be the same");
+    fixture_close(&f);
+    assert_true(fixture_open_edited(&f, BUNDLE, &model, edits, 4));
+    assert_true(fixture_run(&f, values, COUNT_OF(values)));
+    assert_int_equal(id_count, 5); /* [CLS] a [SEP] [CLS] [SEP] */
+    assert_int_equal(ids[3], CLS);
+    fixture_close(&f);
+}
+
 /* ---- pooling ---- */
 
 /* Rows of 3, 5 and 2 tokens. */
@@ -506,6 +566,8 @@ int main(void)
         cmocka_unit_test(test_steps_normalize_texts),
         cmocka_unit_test(test_steps_bound_what_normalizing_adds),
         cmocka_unit_test(test_steps_refuse_rules_they_do_not_have),
+        cmocka_unit_test(test_steps_parse_special_tokens_only_when_told),
+        cmocka_unit_test(test_steps_take_pairs_that_agree_on_special_tokens),
         cmocka_unit_test(test_steps_pool_the_tokens_of_each_text),
         cmocka_unit_test(test_steps_change_an_output_in_place),
         cmocka_unit_test(test_steps_name_what_is_largest),
