@@ -1,0 +1,3 @@
+module specserve
+
+go 1.19
