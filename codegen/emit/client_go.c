@@ -97,9 +97,11 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
         for (size_t i = 0; i < decl->value_count; i++)
             buf_printf(
                 to, "\n// %s%s is a value of %s.\nconst %s%s %s = \"%s\"\n",
-                name, cg_pascal(ir, cg_snake(ir, decl->values[i].json)), name,
-                name, cg_pascal(ir, cg_snake(ir, decl->values[i].json)), name,
-                decl->values[i].json);
+                name,
+                cg_pascal(ir, cg_snake(ir, cg_word(ir, decl->values[i].json))),
+                name, name,
+                cg_pascal(ir, cg_snake(ir, cg_word(ir, decl->values[i].json))),
+                name, decl->values[i].json);
     }
 }
 

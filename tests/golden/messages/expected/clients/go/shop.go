@@ -103,8 +103,8 @@ const ShopSizeS ShopSize = "s"
 // ShopSizeM is a value of ShopSize.
 const ShopSizeM ShopSize = "m"
 
-// ShopSizeX-large is a value of ShopSize.
-const ShopSizeX-large ShopSize = "x-large"
+// ShopSizeXLarge is a value of ShopSize.
+const ShopSizeXLarge ShopSize = "x-large"
 
 // ShopHTTPNote: example.shop.v1.HTTPNote
 type ShopHTTPNote struct {
@@ -127,8 +127,8 @@ type ShopEverythingColour string
 // ShopEverythingColourRed is a value of ShopEverythingColour.
 const ShopEverythingColourRed ShopEverythingColour = "red"
 
-// ShopEverythingColourDark blue is a value of ShopEverythingColour.
-const ShopEverythingColourDark blue ShopEverythingColour = "dark blue"
+// ShopEverythingColourDarkBlue is a value of ShopEverythingColour.
+const ShopEverythingColourDarkBlue ShopEverythingColour = "dark blue"
 
 // ShopEverythingBox: example.shop.v1.EverythingBox
 type ShopEverythingBox struct {
