@@ -243,7 +243,10 @@ func errorOf(answer *http.Response, got []byte) *APIError {
 		Message string `json:"error_message"`
 	}
 	_ = json.Unmarshal(got, &body)
-	e := &APIError{Code: body.Code, Message: body.Error + body.Message, Retry: "NEVER",
+	if body.Error == "" {
+		body.Error = body.Message
+	}
+	e := &APIError{Code: body.Code, Message: body.Error, Retry: "NEVER",
 		HTTP: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id")}
 	if e.Code == "" {
 		e.Code = "UNKNOWN"

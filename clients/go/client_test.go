@@ -25,7 +25,7 @@ func answering(t *testing.T, status int, body string, seen *int) *Client {
 func TestEveryCataloguedError(t *testing.T) {
 	for _, want := range catalogue {
 		seen := 0
-		c := answering(t, 400, `{"error_code":"`+want.Code+`","error":"why"}`, &seen)
+		c := answering(t, 400, `{"error_code":"`+want.Code+`","error":"why","error_message":"why"}`, &seen)
 		err := c.call(context.Background(), operation{verb: "POST", path: "/x", safety: "once"}, struct{}{}, new([]byte), nil)
 		var failure *APIError
 		if !errors.Is(err, want) || !errors.As(err, &failure) || failure.Retry != want.Retry || failure.Message != "why" {
