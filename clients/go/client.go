@@ -5,13 +5,15 @@ package specserve
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand"
+	"math/big"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,8 +62,19 @@ func WithTraceparent(text string) Option { return func(s *settings) { s.tracepar
 // WithRequestID names the request.
 func WithRequestID(id string) Option { return func(s *settings) { s.requestID = id } }
 
-// WithHTTPClient brings a transport (TLS, proxies).
+// WithHTTPClient brings a transport (TLS, proxies); nil is http.DefaultClient.
 func WithHTTPClient(c *http.Client) Option { return func(s *settings) { s.http = c } }
+
+func (s *settings) apply(options []Option) {
+	for _, set := range options {
+		if set != nil {
+			set(s)
+		}
+	}
+	if s.http == nil {
+		s.http = http.DefaultClient
+	}
+}
 
 // Client calls one server. It is safe for many goroutines.
 type Client struct {
@@ -74,10 +87,7 @@ type Client struct {
 // New makes a client of the server at base, "http://127.0.0.1:8000".
 func New(base string, options ...Option) *Client {
 	c := &Client{base: strings.TrimRight(base, "/"), tokens: budgetFull}
-	c.settings.http = http.DefaultClient
-	for _, set := range options {
-		set(&c.settings)
-	}
+	c.settings.apply(options)
 	return c
 }
 
@@ -115,6 +125,11 @@ func plain(raw json.RawMessage) string {
 	return string(raw)
 }
 
+// escape is for a part of a path and for a value of a query: a space is %20 in both.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
+var hole = regexp.MustCompile(`\{\w+\}`)
+
 func prepare(op operation, request interface{}) (string, []byte, error) {
 	all, err := json.Marshal(request)
 	if err != nil {
@@ -124,24 +139,27 @@ func prepare(op operation, request interface{}) (string, []byte, error) {
 	if err := json.Unmarshal(all, &left); err != nil {
 		return "", nil, err
 	}
-	target, query := op.path, url.Values{}
-	for name, raw := range left {
-		if hole := "{" + name + "}"; strings.Contains(target, hole) && plain(raw) != "" {
-			target = strings.ReplaceAll(target, hole, url.PathEscape(plain(raw)))
-			delete(left, name)
+	target := hole.ReplaceAllStringFunc(op.path, func(match string) string {
+		name := strings.Trim(match, "{}")
+		value := plain(left[name])
+		if value == "" {
+			err = fmt.Errorf("specserve: %s: '%s' is part of the path and must be given", op.path, name)
 		}
+		delete(left, name)
+		return escape(value)
+	})
+	if err != nil {
+		return "", nil, err
 	}
-	if strings.Contains(op.path, "{") && target == op.path {
-		return "", nil, fmt.Errorf("specserve: %s: part of the path is missing", op.path)
-	}
+	var query []string
 	for _, name := range op.query {
 		if raw, ok := left[name]; ok && string(raw) != "null" {
-			query.Set(name, plain(raw))
+			query = append(query, name+"="+escape(plain(raw)))
 		}
 		delete(left, name)
 	}
 	if len(query) > 0 {
-		target += "?" + query.Encode()
+		target += "?" + strings.Join(query, "&")
 	}
 	if !op.hasBody {
 		return target, nil, nil
@@ -152,9 +170,7 @@ func prepare(op operation, request interface{}) (string, []byte, error) {
 
 func (c *Client) call(ctx context.Context, op operation, request, reply interface{}, options []Option) error {
 	s := c.settings
-	for _, set := range options {
-		set(&s)
-	}
+	s.apply(options)
 	if s.timeout <= 0 {
 		s.timeout = time.Duration(op.timeoutMs) * time.Millisecond
 	}
@@ -167,6 +183,7 @@ func (c *Client) call(ctx context.Context, op operation, request, reply interfac
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	until, _ := ctx.Deadline()
 	for attempt := 1; ; attempt++ {
 		failure := c.once(ctx, s, op, target, body, reply)
 		if failure == nil {
@@ -174,32 +191,60 @@ func (c *Client) call(ctx context.Context, op operation, request, reply interfac
 			return nil
 		}
 		failure.Attempts = attempt
-		if op.safety == "once" || failure.Retry == "NEVER" || attempt == maxAttempts || !c.spend() {
-			return failure
-		}
-		wait := time.Duration(rand.Int63n(int64(50*time.Millisecond) << uint(attempt)))
+		wait := jitter(50 * time.Millisecond << uint(attempt))
 		if failure.RetryAfter > wait {
 			wait = failure.RetryAfter
 		}
+		if op.safety == "once" || failure.Retry == "NEVER" || attempt == maxAttempts || time.Until(until) <= wait || !c.spend() {
+			return failure
+		}
 		select {
 		case <-ctx.Done():
+			failure = lost(ctx.Err())
+			failure.Attempts = attempt
 			return failure
 		case <-time.After(wait):
 		}
 	}
 }
 
-func lost(err error) *APIError {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &APIError{Code: "TIMEOUT", Message: err.Error(), Retry: "NEVER"}
+// jitter is a random part of most, another one in each process: math/rand is not seeded before Go 1.20.
+func jitter(most time.Duration) time.Duration {
+	part, err := rand.Int(rand.Reader, big.NewInt(int64(most)))
+	if err != nil {
+		return most
 	}
-	return &APIError{Code: "UNAVAILABLE", Message: err.Error(), Retry: "LATER"}
+	return time.Duration(part.Int64())
+}
+
+// failed makes the error of a code; the catalogue says whether it passes.
+func failed(code, message string) *APIError {
+	e := &APIError{Code: code, Message: message, Retry: "NEVER"}
+	if code == "UNAVAILABLE" {
+		e.Retry = "LATER"
+	}
+	for _, known := range catalogue {
+		if known.Code == code {
+			e.Retry = known.Retry
+		}
+	}
+	return e
+}
+
+func lost(err error) *APIError {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return failed("CANCELLED", err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		return failed("TIMEOUT", err.Error())
+	}
+	return failed("UNAVAILABLE", err.Error())
 }
 
 func (c *Client) once(ctx context.Context, s settings, op operation, target string, body []byte, reply interface{}) *APIError {
 	r, err := http.NewRequestWithContext(ctx, op.verb, c.base+target, bytes.NewReader(body))
 	if err != nil {
-		return &APIError{Code: "INVALID_ARGUMENT", Message: err.Error(), Retry: "NEVER"}
+		return failed("BAD_REQUEST", err.Error())
 	}
 	until, _ := ctx.Deadline()
 	r.Header.Set("X-Request-Timeout", strconv.FormatFloat(time.Until(until).Seconds(), 'f', 3, 64))
@@ -226,15 +271,17 @@ func (c *Client) once(ctx context.Context, s settings, op operation, target stri
 	if answer.StatusCode/100 != 2 {
 		return errorOf(answer, got)
 	}
-	if raw, ok := reply.(*[]byte); ok && len(got) <= maxAnswer {
-		*raw = got
-		return nil
-	}
-	if err = json.Unmarshal(got, reply); err != nil || len(got) > maxAnswer {
-		return &APIError{Code: "BAD_ANSWER", Message: fmt.Sprint("not the promised reply: ", err), Retry: "NEVER", HTTP: answer.StatusCode}
+	if err = read(got, reply); err != nil {
+		failure := failed("BAD_ANSWER", "not the promised reply: "+err.Error())
+		failure.HTTP = answer.StatusCode
+		return failure
 	}
 	return nil
 }
+
+// codes are of answers that nobody of ours gave; the other clients read them the same way.
+var codes = map[int]string{400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED",
+	429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"}
 
 func errorOf(answer *http.Response, got []byte) *APIError {
 	var body struct {
@@ -243,25 +290,33 @@ func errorOf(answer *http.Response, got []byte) *APIError {
 		Message string `json:"error_message"`
 	}
 	_ = json.Unmarshal(got, &body)
-	if body.Error == "" {
-		body.Error = body.Message
-	}
-	e := &APIError{Code: body.Code, Message: body.Error, Retry: "NEVER",
-		HTTP: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id")}
-	if e.Code == "" {
-		e.Code = "UNKNOWN"
-		switch answer.StatusCode {
-		case 429, 502, 503, 504:
-			e.Code, e.Retry = "UNAVAILABLE", "LATER"
+	for _, other := range []string{body.Message, "status " + strconv.Itoa(answer.StatusCode)} {
+		if body.Error == "" {
+			body.Error = other
 		}
 	}
-	for _, known := range catalogue {
-		if known.Code == e.Code {
-			e.Retry = known.Retry
-		}
+	if body.Code == "" {
+		body.Code = codes[answer.StatusCode]
 	}
-	if seconds, err := strconv.ParseFloat(answer.Header.Get("Retry-After"), 64); err == nil && seconds > 0 && seconds < 86400 {
-		e.RetryAfter = time.Duration(seconds * float64(time.Second))
+	if body.Code == "" {
+		body.Code = "UNKNOWN"
 	}
+	e := failed(body.Code, body.Error)
+	e.HTTP, e.RequestID = answer.StatusCode, answer.Header.Get("X-Request-Id")
+	e.RetryAfter = retryAfter(answer.Header.Get("Retry-After"))
 	return e
+}
+
+// retryAfter reads seconds or an HTTP date; 0 is what is neither, past, or over a day away.
+func retryAfter(text string) time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds < 1e6 {
+		wait = time.Duration(seconds * float64(time.Second))
+	} else if date, err := http.ParseTime(text); err == nil {
+		wait = time.Until(date)
+	}
+	if wait < 0 || wait >= 24*time.Hour {
+		return 0
+	}
+	return wait
 }
