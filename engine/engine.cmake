@@ -34,7 +34,9 @@ endforeach()
 add_library(engine STATIC
   exec.c folder.c graph.c infer.c model.c onnx_load.c onnx_load_attr.c onnx_load_graph.c
   onnx_load_tensor.c onnx_load_wire.c plan.c plan_cache.c plan_layout.c precision.c
-  ragged.c ragged_rules.c ragged_run.c ragged_survey.c runner.c team.c tensor.c hf/parts.c hf/config.c hf/families.c hf/heads.c
+  ragged.c ragged_look.c ragged_meeting.c ragged_rules.c ragged_run.c
+  ragged_survey.c runner.c team.c tensor.c
+  hf/parts.c hf/config.c hf/families.c hf/heads.c
   hf/load.c hf/safetensors.c hf/weights.c kernel/kernel.c ${kernel_objects} ${engine_ops} ${engine_onednn} ${engine_passes})
 # a * b + c may be one instruction: more exact, and twice as fast.
 target_compile_options(engine PRIVATE -ffp-contract=fast)
