@@ -3,11 +3,11 @@
 
     .venv/bin/python tests/models/minilm.py --cache CACHE --texts 25   (the bundles)
     build/venv-bench/bin/pip install -r tests/bench/serving/requirements.txt
-    build/venv-bench/bin/python tests/bench/serving/compare.py CACHE/onnx
+    build/venv-bench/bin/python tests/bench/serving/compare.py CACHE
                      [--pairs 5] [--seconds 8] [--connections 64] [--batch 4 16]
 
-The bundle is all-MiniLM-L6-v2 as ONNX; both sides answer the vectors of the same
-texts, 8 to 256 tokens long, one text a request, closed loop by wrk on the same
+The model is all-MiniLM-L6-v2, here as its Hugging Face folder (CACHE/hf), at the peer
+as ONNX (CACHE/onnx); both sides answer the vectors of the same texts, 8 to 256 tokens long, one text a request, closed loop by wrk on the same
 cores, A B A B. The peer (peer.py) is tried with each size of batch and its
 best one counts. Compares some vectors first.
 """
@@ -71,6 +71,7 @@ class Side:
 
     def __init__(self, program, path, make_body, folder, texts):
         self.program, self.path, self.make_body = program, path, make_body
+        self.last = max(texts, key=len)
         self.script = pathlib.Path(folder, f"{program.port}.lua")
         listed = pathlib.Path(folder, f"{program.port}.txt")
         listed.write_text("".join(json.dumps(make_body(text)) + "\n"
@@ -78,15 +79,21 @@ class Side:
         self.script.write_text((batching.LOAD % (listed, 0))
                                .replace("/predict", path))
 
+    def ask(self, text):
+        return harness.rest_json(self.program.port, "POST", self.path,
+                                 self.make_body(text))
+
     def vector(self, text):
-        status, answer = harness.rest_json(self.program.port, "POST", self.path,
-                                           self.make_body(text))
+        status, answer = self.ask(text)
         assert status == 200, answer
         return numpy.array(answer.get("results", answer)["embedding"])
 
     def rate(self, chosen):
-        return batching.served(self.program.port, chosen.seconds,
+        rate = batching.served(self.program.port, chosen.seconds,
                                chosen.connections, self.script)
+        # what wrk left waiting is not the next one's to compute
+        harness.wait_until(lambda: self.ask(self.last)[0] == 200, 60, "idle")
+        return rate
 
 
 def compare(ours, theirs, texts):
@@ -98,16 +105,16 @@ def compare(ours, theirs, texts):
 
 def measure(chosen, folder):
     tokenizer = tokenizers.Tokenizer.from_file(
-        str(chosen.bundle / "tokenizer.json"))
+        str(chosen.cache / "onnx/tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(LENGTH)
     texts, mean = make_texts(tokenizer)
-    server = harness.Server("--log-level", "warn", bundle=chosen.bundle)
+    server = harness.Server("--log-level", "warn", bundle=chosen.cache / "hf")
     peers = []
     try:
         ours = Side(server, "/predict", lambda text: {
             "input_type": "text", "data": {"text": text}}, folder, texts)
-        peers = [Peer(chosen.bundle, batch) for batch in chosen.batch]
+        peers = [Peer(chosen.cache / "onnx", batch) for batch in chosen.batch]
         theirs = [Side(peer, "/embed", lambda text: {"text": text}, folder,
                        texts) for peer in peers]
         compare(ours, theirs[0], texts)
@@ -130,7 +137,7 @@ def measure(chosen, folder):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("bundle", type=pathlib.Path)
+    arguments.add_argument("cache", type=pathlib.Path)
     arguments.add_argument("--pairs", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=8)
     arguments.add_argument("--connections", type=int, default=64)
