@@ -9,7 +9,8 @@
  *   pair   second text input: the tokenizer puts both together; optional
  *
  * Special tokens that a user wrote stay text, unless the input says
- * `specialTokens: parse`. Rows are padded to the longest one. Counts each row's tokens for range_check.
+ * `specialTokens: parse`. Rows are padded to the longest one. Counts each row's
+ * tokens for range_check.
  *
  *   errors  ERR_INPUT_TOO_LONG: more tokens than the input's maxTokens, unless
  *           it says `onExcess: annotate-truncated`; then the row is cut and
@@ -145,38 +146,24 @@ static bool copy_ids(const struct tokenize *step, struct pipeline_call *call,
     return true;
 }
 
-static bool encode_pair(const struct tokenize *step, struct pipeline_call *call,
-                        size_t row, unsigned flags,
-                        struct tok_encoding *encoding, struct error *err)
-{
-    struct tok_text first = {.bytes = call_text(call, step->input, row)};
-    struct tok_text second = {.bytes = call_text(call, step->pair, row)};
-
-    first.size = strlen(first.bytes);
-    second.size = strlen(second.bytes);
-    encoding->arena = call->arena;
-    arena_reset(call->scratch);
-    return tok_encode_pair(step->tok, first, second, flags, encoding, err);
-}
-
 static bool encode_text(const struct tokenize *step, struct pipeline_call *call,
                         size_t row, struct tok_encoding *encoding,
                         struct error *err)
 {
-    const char *text = call_text(call, step->input, row);
-    size_t size = strlen(text);
+    struct tok_text first = {.bytes = call_text(call, step->input, row)};
+    struct tok_text second = {0};
     unsigned flags = TOK_SPECIALS | (step->input->truncate ? TOK_TRUNCATE : 0) |
                      (step->input->parse_specials ? TOK_PARSE_SPECIALS : 0);
 
-    if (step->pair)
-        return encode_pair(step, call, row, flags, encoding, err);
-    encoding->capacity = tok_count_max(step->tok, size);
-    encoding->ids =
-        arena_alloc(call->arena, encoding->capacity * sizeof(*encoding->ids));
-    if (!encoding->ids)
-        return call_no_memory(err);
+    first.size = strlen(first.bytes);
+    encoding->arena = call->arena;
     arena_reset(call->scratch);
-    return tok_encode(step->tok, text, size, flags, encoding, err);
+    if (!step->pair)
+        return tok_encode(step->tok, first.bytes, first.size, flags, encoding,
+                          err);
+    second.bytes = call_text(call, step->pair, row);
+    second.size = strlen(second.bytes);
+    return tok_encode_pair(step->tok, first, second, flags, encoding, err);
 }
 
 static bool encode_row(const struct tokenize *step, struct pipeline_call *call,

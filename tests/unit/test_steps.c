@@ -289,6 +289,20 @@ static void test_steps_parse_special_tokens_only_when_told(void **state)
     assert_int_equal(ids[2], CLS); /* after [CLS] a */
 }
 
+static void
+test_steps_take_the_types_of_one_text_from_its_template(void **state)
+{
+    struct fixture f;
+
+    (void)state; /* the first such place is in the template of one text */
+    open_with(&f, "\"[SEP]\",\n\"type_id\": 0", "\"[SEP]\",\n\"type_id\": 2");
+    assert_true(run_text(&f, "ab"));
+    assert_int_equal(id_count, 4);
+    assert_int_equal(types[0] + types[1] + types[2], 0);
+    assert_int_equal(types[3], 2);
+    fixture_close(&f);
+}
+
 static void test_steps_take_pairs_that_agree_on_special_tokens(void **state)
 {
     struct fixture_edit edits[] = {
@@ -567,6 +581,8 @@ int main(void)
         cmocka_unit_test(test_steps_bound_what_normalizing_adds),
         cmocka_unit_test(test_steps_refuse_rules_they_do_not_have),
         cmocka_unit_test(test_steps_parse_special_tokens_only_when_told),
+        cmocka_unit_test(
+            test_steps_take_the_types_of_one_text_from_its_template),
         cmocka_unit_test(test_steps_take_pairs_that_agree_on_special_tokens),
         cmocka_unit_test(test_steps_pool_the_tokens_of_each_text),
         cmocka_unit_test(test_steps_change_an_output_in_place),
