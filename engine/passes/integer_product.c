@@ -93,6 +93,20 @@ static const struct eng_node *find_product(const struct rewrite *rw,
     return product;
 }
 
+bool linear_integer_replace(struct rewrite *rw, struct eng_node *node,
+                            const uint32_t inputs[LINEAR_INTEGER_INPUTS],
+                            struct error *err)
+{
+    return rewrite_replace(
+        rw, node,
+        &(struct rewrite_spec){.domain = REWRITE_DOMAIN,
+                               .op = linear_integer_op,
+                               .version = 1,
+                               .inputs = inputs,
+                               .input_count = LINEAR_INTEGER_INPUTS},
+        err);
+}
+
 /* Mul(Cast(MatMulInteger), scales) */
 static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
                         struct error *err)
@@ -102,7 +116,7 @@ static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
     for (int i = 0; i < 2; i++) {
         const struct eng_node *product = find_product(rw, node->inputs[i]);
         uint32_t scales[2];
-        uint32_t inputs[8];
+        uint32_t inputs[LINEAR_INTEGER_INPUTS];
 
         if (!product || !find_scales(rw, node->inputs[!i], product, scales))
             continue;
@@ -113,13 +127,7 @@ static bool fuse_scales(struct rewrite *rw, struct eng_node *node,
         inputs[5] = scales[1];
         inputs[6] = input_at(product, A_ZERO);
         inputs[7] = input_at(product, B_ZERO);
-        return rewrite_replace(rw, node,
-                               &(struct rewrite_spec){.domain = REWRITE_DOMAIN,
-                                                      .op = linear_integer_op,
-                                                      .version = 1,
-                                                      .inputs = inputs,
-                                                      .input_count = 8},
-                               err);
+        return linear_integer_replace(rw, node, inputs, err);
     }
     return true;
 }

@@ -141,11 +141,18 @@ static bool find_conv_bias(const struct rewrite *rw,
            bias->dims[0] == count;
 }
 
-static void set_operand(uint32_t *to, const struct quantized *from)
+/* All inputs but the bias, for a result in the steps of `y`. */
+static void set_inputs(uint32_t *inputs, const struct quantized *x,
+                       const struct quantized *w, const struct quantized *y)
 {
-    to[0] = from->q;
-    to[1] = from->scale;
-    to[2] = from->zero;
+    inputs[X] = x->q;
+    inputs[X_SCALE] = x->scale;
+    inputs[X_ZERO] = x->zero;
+    inputs[W] = w->q;
+    inputs[W_SCALE] = w->scale;
+    inputs[W_ZERO] = w->zero;
+    inputs[Y_SCALE] = y->scale;
+    inputs[Y_ZERO] = y->zero;
 }
 
 static bool fuse_conv(struct rewrite *rw, struct eng_node *node,
@@ -167,10 +174,7 @@ static bool fuse_conv(struct rewrite *rw, struct eng_node *node,
         return true;
     if (!quantized_add_zero(rw, &w, err))
         return false;
-    set_operand(inputs + X, &x);
-    set_operand(inputs + W, &w);
-    inputs[Y_SCALE] = y->scale;
-    inputs[Y_ZERO] = y->zero;
+    set_inputs(inputs, &x, &w, y);
     if (!find_conv_bias(rw, conv, inputs))
         return true;
     spec.input_count = inputs[BIAS] == ENG_NO_VALUE ? BIAS : INPUTS;
@@ -192,10 +196,7 @@ static bool fuse_matmul(struct rewrite *rw, struct eng_node *node,
         return true;
     if (!quantized_add_zero(rw, &w, err))
         return false;
-    set_operand(inputs + X, &x);
-    set_operand(inputs + W, &w);
-    inputs[Y_SCALE] = y->scale;
-    inputs[Y_ZERO] = y->zero;
+    set_inputs(inputs, &x, &w, y);
     return rewrite_replace(rw, node,
                            &(struct rewrite_spec){.domain = "",
                                                   .op = "QLinearMatMul",
@@ -216,10 +217,7 @@ static bool fuse_binary(struct rewrite *rw, struct eng_node *node,
         !quantized_find(rw, binary->inputs[1], &b) || a.dtype != b.dtype ||
         a.dtype != y->dtype)
         return true;
-    set_operand(inputs + X, &a);
-    set_operand(inputs + W, &b);
-    inputs[Y_SCALE] = y->scale;
-    inputs[Y_ZERO] = y->zero;
+    set_inputs(inputs, &a, &b, y);
     return rewrite_replace(
         rw, node,
         &(struct rewrite_spec){.domain = "com.microsoft",
@@ -356,7 +354,7 @@ static bool fuse_product(struct rewrite *rw, struct eng_node *node,
 {
     bool turned = rewrite_int(node, "transB", 0) != 0;
     struct quantized x, w;
-    uint32_t inputs[8];
+    uint32_t inputs[LINEAR_INTEGER_INPUTS];
     uint32_t bias;
 
     if (!is_plain_product(node) || !quantized_find(rw, node->inputs[0], &x) ||
@@ -376,13 +374,7 @@ static bool fuse_product(struct rewrite *rw, struct eng_node *node,
     inputs[5] = w.scale;
     inputs[6] = x.zero;
     inputs[7] = w.zero;
-    return rewrite_replace(rw, node,
-                           &(struct rewrite_spec){.domain = REWRITE_DOMAIN,
-                                                  .op = linear_integer_op,
-                                                  .version = 1,
-                                                  .inputs = inputs,
-                                                  .input_count = 8},
-                           err);
+    return linear_integer_replace(rw, node, inputs, err);
 }
 
 bool pass_quantized(struct eng_graph *graph, struct op_packs *packs,
