@@ -11,24 +11,6 @@
 
 #include "tokenizer_impl.h"
 
-/* The longest token at `at`; -1 = none, else *stop is its end. */
-static int32_t longest_at(const struct trie *trie, const char *bytes, size_t at,
-                          size_t end, size_t *stop)
-{
-    int32_t node = 0, found = -1;
-
-    while (at < end) {
-        node = trie_step(trie, node, bytes[at++]);
-        if (node < 0)
-            break;
-        if (trie->nodes[node].value >= 0) {
-            found = trie->nodes[node].value;
-            *stop = at;
-        }
-    }
-    return found;
-}
-
 static bool is_word(const char *bytes, size_t at)
 {
     return (uc_props(uc_next(bytes, &at)) & UC_WORD) != 0;
@@ -87,7 +69,7 @@ void added_split(const struct tok_tokenizer *tok, bool normalized,
 
     for (size_t at = cut->start; trie->nodes && at < cut->end;) {
         const struct added_token *token;
-        int32_t index = longest_at(trie, bytes, at, cut->end, &stop);
+        int32_t index = trie_longest(trie, bytes, at, cut->end, &stop);
         size_t start = at;
 
         if (index < 0) {

@@ -163,6 +163,23 @@ bool load_char(const json_t *component, const char *key, const char *otherwise,
     return !text[at] || wrong(component, key, err);
 }
 
+bool load_choice(const json_t *component, const char *key, const char *part,
+                 const char *const *names, size_t *place, struct error *err)
+{
+    const json_t *value = json_object_get(component, key);
+    const char *name = json_string_value(value);
+
+    if (load_is_null(value))
+        return true;
+    for (size_t i = 0; name && names[i]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *place = i;
+            return true;
+        }
+    }
+    return load_unsupported(err, part, name ? name : "?");
+}
+
 bool load_pattern(struct loader *load, const json_t *component,
                   const struct pattern **out, struct error *err)
 {

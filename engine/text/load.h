@@ -58,6 +58,14 @@ bool load_string(struct loader *load, const json_t *component, const char *key,
 bool load_char(const json_t *component, const char *key, const char *otherwise,
                uint32_t *out, struct error *err);
 
+/*
+ * A string of the component that is one of `names`, which end with NULL: *place
+ * is which one, and stays as it is if the string is absent or null. Another is
+ * refused as `part`.
+ */
+bool load_choice(const json_t *component, const char *key, const char *part,
+                 const char *const *names, size_t *place, struct error *err);
+
 /* The {"String": ..} or {"Regex": ..} under "pattern". */
 bool load_pattern(struct loader *load, const json_t *component,
                   const struct pattern **out, struct error *err);
@@ -92,7 +100,7 @@ bool load_bpe_finish(struct loader *load, struct error *err);
 #include "components.def"
 
 /* Notes that `id` exists; ids beyond the limit and repeated ones fail. */
-bool load_take_id(struct loader *load, const json_t *value, const char *token,
+bool load_take_id(struct loader *load, json_int_t id, const char *token,
                   struct error *err);
 
 /* Reads the object of tokens and ids under "vocab". */
@@ -105,6 +113,11 @@ bool load_token(const struct loader *load, const json_t *model, const char *key,
 
 /* The id of a token of the model; -1 if it has no such token. */
 int32_t load_id_of(const struct loader *load, const char *token);
+
+/* The trie of the model's tokens that begin with `prefix`, by what follows it;
+ * of two with the same text the later one counts. */
+bool load_trie(const struct loader *load, struct tok_string prefix,
+               struct trie *trie, struct error *err);
 
 /* Raises the bound of tokens per byte of text. */
 void load_grow(struct loader *load, size_t factor, size_t fixed);

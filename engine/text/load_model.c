@@ -9,6 +9,8 @@
 
 #include "num.h"
 
+static const struct tok_string no_prefix = {"", 0};
+
 /* ---- which model ---- */
 
 static const struct model_row {
@@ -67,34 +69,9 @@ bool load_model_wordlevel(struct loader *load, const json_t *model,
     return true;
 }
 
-/* The trie of all tokens, or of what follows the prefix in those with it. */
-static bool build_words(struct loader *load, const struct tok_string *prefix,
-                        struct trie *trie, struct error *err)
-{
-    const struct vocab *vocab = &load->tok->vocab;
-    struct trie_entry *entries = calloc(vocab->count, sizeof(*entries));
-    size_t count = 0;
-    bool ok = entries != NULL;
-
-    for (size_t i = 0; ok && i < vocab->count; i++) {
-        const struct vocab_entry *entry = &vocab->entries[i];
-        const char *bytes = vocab->bytes + entry->start;
-
-        if (entry->size < prefix->size ||
-            memcmp(bytes, prefix->bytes, prefix->size) != 0)
-            continue;
-        entries[count++] = (struct trie_entry){
-            bytes + prefix->size, entry->size - prefix->size, entry->id};
-    }
-    ok = ok && trie_build(trie, entries, count);
-    free(entries);
-    return ok || load_no_memory(err);
-}
-
 bool load_model_wordpiece(struct loader *load, const json_t *model,
                           struct error *err)
 {
-    static const struct tok_string none = {"", 0};
     struct wordpiece *out = &load->tok->wordpiece;
     struct tok_string prefix;
 
@@ -111,8 +88,8 @@ bool load_model_wordpiece(struct loader *load, const json_t *model,
         return false;
     if (out->unknown < 0)
         return load_invalid(err, "WordPiece has no unk_token");
-    return build_words(load, &none, &out->first, err) &&
-           build_words(load, &prefix, &out->rest, err);
+    return load_trie(load, no_prefix, &out->first, err) &&
+           load_trie(load, prefix, &out->rest, err);
 }
 
 /* ---- Unigram ---- */
@@ -144,10 +121,8 @@ static double score_of(double value)
     (void)snprintf(power, sizeof(power), "1e%ld", labs(exponent));
     if (labs(exponent) > 308) /* too small to matter */
         return value;
-    value = exponent < 0
-                ? copysign((double)digits / strtod(power, &end), value)
-                : copysign((double)digits * strtod(power, &end), value);
-    return value;
+    return exponent < 0 ? copysign((double)digits / strtod(power, &end), value)
+                        : copysign((double)digits * strtod(power, &end), value);
 }
 
 static bool load_scored(struct loader *load, const json_t *item, size_t id,
@@ -155,9 +130,7 @@ static bool load_scored(struct loader *load, const json_t *item, size_t id,
 {
     const json_t *text = json_array_get(item, 0);
     const json_t *score = json_array_get(item, 1);
-    json_t *number;
     double value;
-    bool ok;
 
     if (json_array_size(item) != 2 || !json_is_string(text) ||
         !json_is_number(score))
@@ -165,12 +138,7 @@ static bool load_scored(struct loader *load, const json_t *item, size_t id,
                     "tokenizer: entry %zu of vocab is not a token with its "
                     "score",
                     id);
-    number = json_integer((json_int_t)id);
-    if (!number)
-        return load_no_memory(err);
-    ok = load_take_id(load, number, json_string_value(text), err);
-    json_decref(number);
-    if (!ok)
+    if (!load_take_id(load, (json_int_t)id, json_string_value(text), err))
         return false;
     value = json_is_integer(score) ? json_number_value(score)
                                    : score_of(json_number_value(score));
@@ -180,27 +148,6 @@ static bool load_scored(struct loader *load, const json_t *item, size_t id,
     return vocab_add(&load->tok->vocab, json_string_value(text),
                      json_string_length(text), (int32_t)id) ||
            load_no_memory(err);
-}
-
-static bool build_unigram(struct loader *load, struct error *err)
-{
-    const struct vocab *vocab = &load->tok->vocab;
-    struct trie_entry *entries = calloc(vocab->count, sizeof(*entries));
-    size_t count = 0;
-    bool ok = entries != NULL;
-
-    for (size_t i = 0; ok && i < vocab->count; i++) {
-        const struct vocab_entry *entry = &vocab->entries[i];
-        const char *bytes = vocab->bytes + entry->start;
-
-        /* Of two with the same text the later one counts. */
-        if (vocab_find(vocab, bytes, entry->size) == entry->id)
-            entries[count++] =
-                (struct trie_entry){bytes, entry->size, entry->id};
-    }
-    ok = ok && trie_build(&load->tok->unigram.trie, entries, count);
-    free(entries);
-    return ok || load_no_memory(err);
 }
 
 bool load_model_unigram(struct loader *load, const json_t *model,
@@ -236,5 +183,5 @@ bool load_model_unigram(struct loader *load, const json_t *model,
         (void)snprintf(name, sizeof(name), "<0x%02X>", byte);
         out->byte_ids[byte] = load_id_of(load, name);
     }
-    return build_unigram(load, err);
+    return load_trie(load, no_prefix, &out->trie, err);
 }

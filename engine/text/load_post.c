@@ -223,18 +223,9 @@ static const struct post_row {
 #include "components.def"
 };
 
-static bool load_one(struct loader *load, const json_t *json, struct error *err)
+static bool load_one(struct loader *load, const json_t *json, const char *type,
+                     struct error *err)
 {
-    const char *type = load_type(json);
-    const json_t *list = json_object_get(json, "processors");
-
-    if (strcmp(type, "Sequence") == 0 && json_is_array(list)) {
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            if (!load_one(load, json_array_get(list, i), err))
-                return false;
-        }
-        return load_check_keys(json, "processors", err);
-    }
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         if (strcmp(rows[i].type, type) != 0)
             continue;
@@ -249,42 +240,35 @@ static bool load_one(struct loader *load, const json_t *json, struct error *err)
 
 bool load_post_processor(struct loader *load, struct error *err)
 {
-    const json_t *json = json_object_get(load->root, "post_processor");
-
-    if (!load_is_null(json) && !load_one(load, json, err))
-        return false;
-    return load->tok->single.count > 0 || plain_template(load, err);
+    return load_chain(load, "post_processor", "processors", load_one, err) &&
+           (load->tok->single.count > 0 || plain_template(load, err));
 }
 
 /* ---- truncation and padding ---- */
 
 static bool load_direction(const json_t *json, bool *left, struct error *err)
 {
-    const json_t *value = json_object_get(json, "direction");
-    const char *text = json_string_value(value);
+    static const char *const names[] = {"Right", "Left", NULL};
+    size_t place = 0;
 
-    *left = text && strcmp(text, "Left") == 0;
-    return load_is_null(value) || (text && strcmp(text, "Right") == 0) ||
-           *left || load_unsupported(err, "direction", text ? text : "?");
+    if (!load_choice(json, "direction", "direction", names, &place, err))
+        return false;
+    *left = place == 1;
+    return true;
 }
 
 static bool load_strategy(const json_t *json, enum truncation_strategy *out,
                           struct error *err)
 {
     static const char *const names[] = {"LongestFirst", "OnlyFirst",
-                                        "OnlySecond"};
-    const json_t *value = json_object_get(json, "strategy");
-    const char *name = json_string_value(value);
+                                        "OnlySecond", NULL};
+    size_t place = CUT_LONGEST_FIRST;
 
-    if (load_is_null(value))
-        return true;
-    for (size_t i = 0; i < 3 && name; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *out = (enum truncation_strategy)i;
-            return true;
-        }
-    }
-    return load_unsupported(err, "truncation strategy", name ? name : "?");
+    if (!load_choice(json, "strategy", "truncation strategy", names, &place,
+                     err))
+        return false;
+    *out = (enum truncation_strategy)place;
+    return true;
 }
 
 bool load_truncation(struct loader *load, struct error *err)

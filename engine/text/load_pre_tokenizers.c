@@ -91,28 +91,21 @@ static bool load_pre_tokenizer_length(struct loader *load, const json_t *json,
 static bool prefix_scheme(const json_t *json, enum prefix_scheme *out,
                           struct error *err)
 {
-    static const char *const names[] = {"never", "first", "always"};
-    const json_t *scheme = json_object_get(json, "prepend_scheme");
+    static const char *const names[] = {"never", "first", "always", NULL};
     bool add = true;
+    size_t place;
 
     /* Old files say add_prefix_space instead. */
     if (!load_bool(json, "add_prefix_space", true, &add, err))
         return false;
-    *out = add ? PREFIX_ALWAYS : PREFIX_NEVER;
-    if (load_is_null(scheme))
-        return true;
-    for (size_t i = 0; i < 3 && json_is_string(scheme); i++) {
-        if (strcmp(json_string_value(scheme), names[i]) == 0) {
-            *out = (enum prefix_scheme)i;
-            return add || i == PREFIX_NEVER ||
-                   load_is_null(json_object_get(json, "add_prefix_space")) ||
-                   load_invalid(err, "add_prefix_space does not match the "
-                                     "prepend_scheme");
-        }
-    }
-    return load_unsupported(err, "prepend_scheme",
-                            json_is_string(scheme) ? json_string_value(scheme)
-                                                   : "?");
+    place = add ? PREFIX_ALWAYS : PREFIX_NEVER;
+    if (!load_choice(json, "prepend_scheme", "prepend_scheme", names, &place,
+                     err))
+        return false;
+    *out = (enum prefix_scheme)place;
+    return add || *out == PREFIX_NEVER ||
+           load_invalid(err, "add_prefix_space does not match the "
+                             "prepend_scheme");
 }
 
 static bool load_pre_tokenizer_metaspace(struct loader *load,
@@ -139,21 +132,15 @@ static bool load_pre_tokenizer_metaspace(struct loader *load,
 static bool behavior(const json_t *json, enum split_behavior *out,
                      struct error *err)
 {
-    static const char *const names[] = {"Isolated", "Removed", "Contiguous",
-                                        "MergedWithPrevious", "MergedWithNext"};
-    const json_t *value = json_object_get(json, "behavior");
-    const char *name = json_string_value(value);
+    static const char *const names[] = {"Isolated",       "Removed",
+                                        "Contiguous",     "MergedWithPrevious",
+                                        "MergedWithNext", NULL};
+    size_t place = SPLIT_ISOLATED;
 
-    *out = SPLIT_ISOLATED;
-    if (load_is_null(value))
-        return true;
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && name; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *out = (enum split_behavior)i;
-            return true;
-        }
-    }
-    return load_unsupported(err, "split behavior", name ? name : "?");
+    if (!load_choice(json, "behavior", "split behavior", names, &place, err))
+        return false;
+    *out = (enum split_behavior)place;
+    return true;
 }
 
 static bool load_pre_tokenizer_punctuation(struct loader *load,

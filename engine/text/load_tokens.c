@@ -7,13 +7,18 @@
 
 #include "load.h"
 
-bool load_take_id(struct loader *load, const json_t *value, const char *token,
+/* -1 = it is no whole number */
+static json_int_t whole(const json_t *value)
+{
+    return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+bool load_take_id(struct loader *load, json_int_t id, const char *token,
                   struct error *err)
 {
-    json_int_t id = json_integer_value(value);
     unsigned char bit;
 
-    if (!json_is_integer(value) || id < 0 || id >= TOK_VOCAB_MAX)
+    if (id < 0 || id >= TOK_VOCAB_MAX)
         return fail(err, ERR_FILE_INVALID,
                     "tokenizer: the id of token '%.100s' is not within 0 ... "
                     "%d",
@@ -66,7 +71,7 @@ bool load_vocab_object(struct loader *load, const json_t *model,
         return load_invalid(err, "vocab has more tokens than the limit");
     json_object_foreach(vocab, token, id)
     {
-        if (!load_take_id(load, id, token, err))
+        if (!load_take_id(load, whole(id), token, err))
             return false;
         if (!vocab_add(&load->tok->vocab, token, strlen(token),
                        (int32_t)json_integer_value(id)))
@@ -75,12 +80,35 @@ bool load_vocab_object(struct loader *load, const json_t *model,
     return true;
 }
 
+bool load_trie(const struct loader *load, struct tok_string prefix,
+               struct trie *trie, struct error *err)
+{
+    const struct vocab *vocab = &load->tok->vocab;
+    struct trie_entry *entries = calloc(vocab->count, sizeof(*entries));
+    size_t count = 0;
+    bool ok = entries != NULL;
+
+    for (size_t i = 0; ok && i < vocab->count; i++) {
+        const struct vocab_entry *entry = &vocab->entries[i];
+        const char *bytes = vocab->bytes + entry->start;
+
+        if (entry->size >= prefix.size &&
+            memcmp(bytes, prefix.bytes, prefix.size) == 0 &&
+            vocab_find(vocab, bytes, entry->size) == entry->id)
+            entries[count++] = (struct trie_entry){
+                bytes + prefix.size, entry->size - prefix.size, entry->id};
+    }
+    ok = ok && trie_build(trie, entries, count);
+    free(entries);
+    return ok || load_no_memory(err);
+}
+
 /* ---- added tokens ---- */
 
 static bool load_added(struct loader *load, const json_t *added,
                        struct added_token *out, struct error *err)
 {
-    const json_t *id = json_object_get(added, "id");
+    json_int_t id = whole(json_object_get(added, "id"));
     struct tok_tokenizer *tok = load->tok;
     int32_t known;
 
@@ -100,13 +128,13 @@ static bool load_added(struct loader *load, const json_t *added,
     if (out->content.size == 0)
         return load_invalid(err, "an added token is empty");
     known = load_id_of(load, out->content.bytes);
-    if (known >= 0 && (!json_is_integer(id) || json_integer_value(id) != known))
+    if (known >= 0 && id != known)
         return fail(err, ERR_FILE_INVALID,
                     "tokenizer: added token '%.100s' has another id in vocab",
                     out->content.bytes);
     if (known < 0 && !load_take_id(load, id, out->content.bytes, err))
         return false;
-    out->id = (int32_t)json_integer_value(id);
+    out->id = (int32_t)id;
     return vocab_add(&tok->added_vocab, out->content.bytes, out->content.size,
                      out->id) ||
            load_no_memory(err);

@@ -32,24 +32,6 @@ void model_wordlevel(const struct tok_tokenizer *tok, const struct text *text,
         tokens_put(out, id, start, end);
 }
 
-/* The longest token at `at`; -1 = none, else *stop is its end. */
-static int32_t longest_token(const struct trie *trie, const char *bytes,
-                             size_t at, size_t end, size_t *stop)
-{
-    int32_t node = 0, found = -1;
-
-    while (at < end && trie->nodes) {
-        node = trie_step(trie, node, bytes[at++]);
-        if (node < 0)
-            break;
-        if (trie->nodes[node].value >= 0) {
-            found = trie->nodes[node].value;
-            *stop = at;
-        }
-    }
-    return found;
-}
-
 /* Always the longest token that fits; if one is missing, the word is unknown.
  */
 void model_wordpiece(const struct tok_tokenizer *tok, const struct text *text,
@@ -62,7 +44,7 @@ void model_wordpiece(const struct tok_tokenizer *tok, const struct text *text,
                  uc_count(text->bytes + start, end - start) <= model->chars_max;
 
     for (size_t at = start; known && at < end; at = stop) {
-        int32_t id = longest_token(trie, text->bytes, at, end, &stop);
+        int32_t id = trie_longest(trie, text->bytes, at, end, &stop);
 
         known = id >= 0;
         if (known)

@@ -26,25 +26,7 @@ void tok_pre_tokenize(const struct tok_tokenizer *tok,
     }
 }
 
-/* ---- white space ---- */
-
-void pre_tokenizer_spaces(const struct pre_tokenizer *step,
-                          struct splitting *splitting, const struct cut *cut)
-{
-    const char *bytes = splitting->text.bytes;
-    size_t start = cut->start, at = cut->start;
-
-    (void)step;
-    while (at < cut->end) {
-        size_t here = at;
-
-        if ((uc_props(uc_next(bytes, &at)) & UC_SPACE) == 0)
-            continue;
-        split_put(splitting, cut, start, here);
-        start = at;
-    }
-    split_put(splitting, cut, start, at);
-}
+/* ---- words ---- */
 
 /* \w+|[^\w\s]+, without the space between */
 void pre_tokenizer_words(const struct pre_tokenizer *step,
@@ -109,6 +91,13 @@ static void split_by_props(struct splitting *splitting, const struct cut *cut,
             matches_put(&matches, here, at);
     }
     matches_end(&matches);
+}
+
+void pre_tokenizer_spaces(const struct pre_tokenizer *step,
+                          struct splitting *splitting, const struct cut *cut)
+{
+    (void)step;
+    split_by_props(splitting, cut, UC_SPACE, SPLIT_REMOVED);
 }
 
 void pre_tokenizer_punctuation(const struct pre_tokenizer *step,

@@ -50,4 +50,23 @@ static inline int32_t trie_step(const struct trie *trie, int32_t node,
                : -1;
 }
 
+/* The value of the longest string that is at `at`; -1 = none, else *stop is
+ * where it ends. */
+static inline int32_t trie_longest(const struct trie *trie, const char *bytes,
+                                   size_t at, size_t end, size_t *stop)
+{
+    int32_t node = 0, found = -1;
+
+    while (at < end && trie->nodes) {
+        node = trie_step(trie, node, bytes[at++]);
+        if (node < 0)
+            break;
+        if (trie->nodes[node].value >= 0) {
+            found = trie->nodes[node].value;
+            *stop = at;
+        }
+    }
+    return found;
+}
+
 #endif
