@@ -9,7 +9,7 @@ unit_test(base64 SOURCES unit/test_base64.c LIBS door)
 unit_test(rfc3339 SOURCES unit/test_rfc3339.c LIBS door)
 unit_test(validator SOURCES unit/test_validator.c unit/codec_messages.c LIBS door)
 unit_test(route SOURCES unit/test_route.c LIBS door)
-unit_test(call SOURCES unit/test_call.c LIBS door)
+unit_test(call SOURCES unit/test_call.c unit/call_fixture.c LIBS door)
 
 fuzz_test(json SOURCES fuzz/fuzz_json.c unit/codec_messages.c
           LIBS door PkgConfig::JANSSON)

@@ -4,7 +4,7 @@ unit_test(rest_rules SOURCES unit/test_rest_rules.c LIBS door)
 unit_test(conn SOURCES unit/test_conn.c LIBS door)
 unit_test(queue SOURCES unit/test_queue.c LIBS door)
 unit_test(queue_batch SOURCES unit/test_queue_batch.c LIBS door gen)
-unit_test(door SOURCES unit/test_door.c LIBS door)
+unit_test(door SOURCES unit/test_door.c unit/door_fixture.c LIBS door)
 
 # Raw sockets against a door without a model.
 add_executable(door_demo e2e/door_demo.c)

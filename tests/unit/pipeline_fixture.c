@@ -126,7 +126,7 @@ bool fixture_open_edited(struct fixture *f, const char *bundle,
                          struct eng_model *model,
                          const struct fixture_edit *edits, size_t count)
 {
-    char folder[] = "/tmp/test_pipeline_XXXXXX";
+    char folder[] = "/tmp/specserve-pipeline-XXXXXX";
     struct copying copying = {.target = folder, .edits = edits, .count = count};
     struct doc_report report;
     struct buf text = {0};
@@ -178,6 +178,23 @@ bool fixture_run(struct fixture *f, const struct pipeline_value *values,
 
     error_clear(&f->err);
     return pipeline_run(f->worker, &request, &f->out, &f->err);
+}
+
+bool fixture_run_text(struct fixture *f, const char *text)
+{
+    struct pipeline_value value = {
+        .name = "text", .kind = PIPELINE_STRING, .string = text};
+
+    return fixture_run(f, &value, 1);
+}
+
+bool fixture_run_texts(struct fixture *f, char *const *texts, size_t count)
+{
+    struct pipeline_value value = {.name = "text", .kind = PIPELINE_STRINGS};
+
+    value.strings.items = texts;
+    value.strings.count = count;
+    return fixture_run(f, &value, 1);
 }
 
 const struct pipeline_value *fixture_result(const struct fixture *f,

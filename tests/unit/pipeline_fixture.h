@@ -40,6 +40,10 @@ void fixture_close(struct fixture *f);
 bool fixture_run(struct fixture *f, const struct pipeline_value *values,
                  size_t count);
 
+/* The same with the input `text` alone: one text, or a batch. */
+bool fixture_run_text(struct fixture *f, const char *text);
+bool fixture_run_texts(struct fixture *f, char *const *texts, size_t count);
+
 /* The result of this name; ends the test if there is none. */
 const struct pipeline_value *fixture_result(const struct fixture *f,
                                             const char *name);

@@ -9,92 +9,23 @@
 #include <math.h>
 #include <string.h>
 
-#include "fake_engine.h"
+#include "fake_solubility.h"
 #include "pipeline/step.h"
 #include "pipeline_fixture.h"
-
-/* ---- a fake model ---- */
-
-static float answers[64 * 3];
-static struct {
-    size_t rows, columns;
-    int64_t ids[64 * 512], mask[64 * 512];
-    enum err_code fails_with;
-} fed;
-
-static bool answer(const struct eng_tensor *inputs, struct eng_tensor *outputs,
-                   struct error *err)
-{
-    size_t size = eng_tensor_size(&inputs[0]);
-
-    if (fed.fails_with != ERR_NONE)
-        return fail(err, fed.fails_with, "the run failed");
-    assert_int_equal(inputs[0].dtype, ENG_I64);
-    assert_int_equal(inputs[0].rank, 2);
-    assert_memory_equal(inputs[0].dims, inputs[1].dims, 2 * sizeof(int64_t));
-    assert_true(size <= sizeof(fed.ids));
-    fed.rows = (size_t)inputs[0].dims[0];
-    fed.columns = (size_t)inputs[0].dims[1];
-    memcpy(fed.ids, inputs[0].data, size);
-    memcpy(fed.mask, inputs[1].data, size);
-    outputs[0] = (struct eng_tensor){.dtype = ENG_F32,
-                                     .rank = 2,
-                                     .dims = {inputs[0].dims[0], 3},
-                                     .data = answers};
-    return true;
-}
-
-static struct eng_model model = {
-    .inputs =
-        {{.name = "input_ids", .dtype = ENG_I64, .rank = 2, .dims = {-1, -1}},
-         {.name = "attention_mask",
-          .dtype = ENG_I64,
-          .rank = 2,
-          .dims = {-1, -1}}},
-    .outputs = {{.name = "y", .dtype = ENG_F32, .rank = 2, .dims = {-1, 3}}},
-    .input_count = 2,
-    .output_count = 1,
-    .answer = answer};
-
-static void answer_with(float low, float mid, float high)
-{
-    for (size_t i = 0; i < COUNT_OF(answers); i += 3) {
-        answers[i] = low;
-        answers[i + 1] = mid;
-        answers[i + 2] = high;
-    }
-}
 
 /* ---- the bundle, as it is or altered ---- */
 
 static bool open_altered(struct fixture *f, const char *from, const char *to)
 {
-    return fixture_open(f, "models/solubility", &model, from, to);
+    return fixture_open(f, "models/solubility", &fake_model, from, to);
 }
 
 static void open_fixture(struct fixture *f)
 {
-    memset(&fed, 0, sizeof(fed));
-    answer_with(-1.5F, -0.7F, 0.25F);
+    memset(&fake_fed, 0, sizeof(fake_fed));
+    fake_answer_with(-1.5F, -0.7F, 0.25F);
     if (!open_altered(f, "", ""))
         fail_msg("%s\n", f->err.msg);
-}
-
-static bool run_text(struct fixture *f, const char *text)
-{
-    struct pipeline_value value = {
-        .name = "text", .kind = PIPELINE_STRING, .string = text};
-
-    return fixture_run(f, &value, 1);
-}
-
-static bool run_texts(struct fixture *f, char *const *texts, size_t count)
-{
-    struct pipeline_value value = {.name = "text", .kind = PIPELINE_STRINGS};
-
-    value.strings.items = texts;
-    value.strings.count = count;
-    return fixture_run(f, &value, 1);
 }
 
 /* ---- answers ---- */
@@ -106,10 +37,10 @@ static void test_pipeline_answers_one_text(void **state)
 
     (void)state;
     open_fixture(&f);
-    assert_true(run_text(&f, "CCO"));
-    assert_int_equal(fed.rows, 1);
-    assert_int_equal(fed.columns, 4);
-    assert_memory_equal(fed.ids, ids, sizeof(ids));
+    assert_true(fixture_run_text(&f, "CCO"));
+    assert_int_equal(fake_fed.rows, 1);
+    assert_int_equal(fake_fed.columns, 4);
+    assert_memory_equal(fake_fed.ids, ids, sizeof(ids));
     assert_int_equal(f.out.result_count, 5);
     assert_int_equal(fixture_result(&f, "LogS")->kind, PIPELINE_NUMBER);
     /* -0.7f comes out as the double -0.7: the shortest text of the float */
@@ -133,13 +64,13 @@ static void test_pipeline_pads_a_batch_and_answers_arrays(void **state)
 
     (void)state;
     open_fixture(&f);
-    answers[4] = 1.25F; /* row 1, LogS */
-    answers[5] = 1.5F;
-    assert_true(run_texts(&f, texts, COUNT_OF(texts)));
-    assert_int_equal(fed.rows, 3);
-    assert_int_equal(fed.columns, 9);
-    assert_memory_equal(fed.mask, mask, sizeof(mask));
-    assert_int_equal(fed.ids[9 + 2], 0); /* padding */
+    fake_answers[4] = 1.25F; /* row 1, LogS */
+    fake_answers[5] = 1.5F;
+    assert_true(fixture_run_texts(&f, texts, COUNT_OF(texts)));
+    assert_int_equal(fake_fed.rows, 3);
+    assert_int_equal(fake_fed.columns, 9);
+    assert_memory_equal(fake_fed.mask, mask, sizeof(mask));
+    assert_int_equal(fake_fed.ids[9 + 2], 0); /* padding */
     assert_int_equal(fixture_result(&f, "LogS")->kind, PIPELINE_FLOATS);
     assert_int_equal(fixture_result(&f, "LogS")->floats.count, 3);
     assert_true(fabsf(fixture_result(&f, "LogS")->floats.items[1] - 1.25F) <
@@ -163,14 +94,14 @@ static void test_pipeline_keeps_workers_apart(void **state)
     first = f.worker;
     second = pipeline_worker_new(f.pipeline, &f.err);
     assert_non_null(second);
-    assert_true(run_text(&f, "CCO"));
+    assert_true(fixture_run_text(&f, "CCO"));
     before = fixture_result(&f, "LogS")->number;
     f.worker = second;
-    answer_with(-3.0F, -2.0F, -1.0F);
+    fake_answer_with(-3.0F, -2.0F, -1.0F);
     {
         struct pipeline_output kept = f.out;
 
-        assert_true(run_text(&f, "CCN"));
+        assert_true(fixture_run_text(&f, "CCN"));
         f.out = kept;
     }
     assert_true(fabs(fixture_result(&f, "LogS")->number - before) < 1e-15);
@@ -190,11 +121,11 @@ static void test_pipeline_declines_what_is_no_smiles(void **state)
 
     (void)state;
     open_fixture(&f);
-    fixture_declined(&f, run_text(&f, "hello world"), ERR_INVALID_INPUT,
+    fixture_declined(&f, fixture_run_text(&f, "hello world"), ERR_INVALID_INPUT,
                      "input 'text' is not a SMILES: 'h' is not part of a "
                      "SMILES (character 1)");
-    fixture_declined(&f, run_text(&f, ""), ERR_INVALID_INPUT, "empty");
-    fixture_declined(&f, run_texts(&f, texts, 2), ERR_INVALID_INPUT,
+    fixture_declined(&f, fixture_run_text(&f, ""), ERR_INVALID_INPUT, "empty");
+    fixture_declined(&f, fixture_run_texts(&f, texts, 2), ERR_INVALID_INPUT,
                      "input 'text[1]' is not a SMILES: ring bond 1");
     fixture_close(&f);
 }
@@ -208,9 +139,10 @@ static void test_pipeline_declines_what_is_out_of_domain(void **state)
 
     (void)state;
     open_fixture(&f);
-    fixture_declined(&f, run_text(&f, "C[U]C"), ERR_OUT_OF_DOMAIN,
+    fixture_declined(&f, fixture_run_text(&f, "C[U]C"), ERR_OUT_OF_DOMAIN,
                      "not trained on: U");
-    fixture_declined(&f, run_text(&f, "*CC*"), ERR_OUT_OF_DOMAIN, "wildcard");
+    fixture_declined(&f, fixture_run_text(&f, "*CC*"), ERR_OUT_OF_DOMAIN,
+                     "wildcard");
     fixture_declined(&f, fixture_run(&f, values, 2), ERR_OUT_OF_DOMAIN,
                      "parameter 'property' is 'Tg'");
     values[1].string = "LogS";
@@ -227,14 +159,14 @@ static void test_pipeline_declines_what_is_too_long(void **state)
     open_fixture(&f);
     memset(text, 'C', sizeof(text));
     text[511] = '\0';
-    assert_true(run_text(&f, text)); /* 512 tokens with [CLS] */
+    assert_true(fixture_run_text(&f, text)); /* 512 tokens with [CLS] */
     text[511] = 'C';
     text[512] = '\0';
-    fixture_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+    fixture_declined(&f, fixture_run_text(&f, text), ERR_INPUT_TOO_LONG,
                      "input 'text' has 513 tokens, at most 512");
     text[512] = 'C';
     text[2049] = '\0';
-    fixture_declined(&f, run_text(&f, text), ERR_INPUT_TOO_LONG,
+    fixture_declined(&f, fixture_run_text(&f, text), ERR_INPUT_TOO_LONG,
                      "input 'text' has 2049 bytes, at most 2048");
     fixture_close(&f);
 }
@@ -259,10 +191,10 @@ static void test_pipeline_refuses_values_of_the_wrong_shape(void **state)
                      "data.text is missing");
     for (size_t i = 0; i < COUNT_OF(many); i++)
         many[i] = one;
-    assert_true(run_texts(&f, many, 64));
-    fixture_declined(&f, run_texts(&f, many, 65), ERR_VALIDATION_ERROR,
+    assert_true(fixture_run_texts(&f, many, 64));
+    fixture_declined(&f, fixture_run_texts(&f, many, 65), ERR_VALIDATION_ERROR,
                      "data.text has 65 texts, from 1 to 64");
-    fixture_declined(&f, run_texts(&f, many, 0), ERR_VALIDATION_ERROR,
+    fixture_declined(&f, fixture_run_texts(&f, many, 0), ERR_VALIDATION_ERROR,
                      "data.text has 0 texts");
     fixture_close(&f);
 }
@@ -313,25 +245,25 @@ static void test_pipeline_marks_what_lies_outside_the_training(void **state)
 
     (void)state;
     open_fixture(&f);
-    assert_true(run_text(&f, "[Au]Cl"));
+    assert_true(fixture_run_text(&f, "[Au]Cl"));
     assert_string_equal(fixture_result(&f, "LogS_range")->string,
                         "extrapolated");
     assert_true(
         fixture_warned(&f, "few training compounds have these elements: Au"));
 
-    assert_true(run_text(&f, "C%12CCCCC%12"));
+    assert_true(fixture_run_text(&f, "C%12CCCCC%12"));
     assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
     assert_true(fixture_warned(&f, "no training text has the character '%'"));
 
     memset(text, 'C', sizeof(text));
     text[399] = '\0';
-    assert_true(run_text(&f, text));
+    assert_true(fixture_run_text(&f, text));
     assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
     assert_true(
         fixture_warned(&f, "input_tokens is 400, the training range is 2"));
 
-    answer_with(2.0F, 3.5F, 4.0F);
-    assert_true(run_text(&f, "CC"));
+    fake_answer_with(2.0F, 3.5F, 4.0F);
+    assert_true(fixture_run_text(&f, "CC"));
     assert_string_equal(fixture_result(&f, "LogS_range")->string, "unreliable");
     assert_true(
         fixture_warned(&f, "LogS is 3.5, the training range is -13.17"));
@@ -346,7 +278,7 @@ static void test_pipeline_marks_the_row_of_a_batch(void **state)
 
     (void)state;
     open_fixture(&f);
-    assert_true(run_texts(&f, texts, 2));
+    assert_true(fixture_run_texts(&f, texts, 2));
     assert_string_equal(fixture_result(&f, "LogS_range")->strings.items[0],
                         "trained");
     assert_string_equal(fixture_result(&f, "LogS_range")->strings.items[1],
@@ -417,12 +349,14 @@ static void test_pipeline_never_answers_a_number_that_is_none(void **state)
 
     (void)state;
     open_fixture(&f);
-    answer_with(-1.0F, NAN, 1.0F);
-    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS'");
-    answer_with(-INFINITY, 0.0F, 1.0F);
-    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID, "'LogS_low'");
-    answer_with(0.5F, 0.0F, 1.0F);
-    fixture_declined(&f, run_text(&f, "CC"), ERR_OUTPUT_INVALID,
+    fake_answer_with(-1.0F, NAN, 1.0F);
+    fixture_declined(&f, fixture_run_text(&f, "CC"), ERR_OUTPUT_INVALID,
+                     "'LogS'");
+    fake_answer_with(-INFINITY, 0.0F, 1.0F);
+    fixture_declined(&f, fixture_run_text(&f, "CC"), ERR_OUTPUT_INVALID,
+                     "'LogS_low'");
+    fake_answer_with(0.5F, 0.0F, 1.0F);
+    fixture_declined(&f, fixture_run_text(&f, "CC"), ERR_OUTPUT_INVALID,
                      "does not contain its value");
     fixture_close(&f);
 }
@@ -433,12 +367,14 @@ static void test_pipeline_passes_on_why_a_run_failed(void **state)
 
     (void)state;
     open_fixture(&f);
-    fed.fails_with = ERR_TIMEOUT;
-    fixture_declined(&f, run_text(&f, "CC"), ERR_TIMEOUT, "the run failed");
+    fake_fed.fails_with = ERR_TIMEOUT;
+    fixture_declined(&f, fixture_run_text(&f, "CC"), ERR_TIMEOUT,
+                     "the run failed");
     /* what the engine cannot take was ours to check */
-    fed.fails_with = ERR_VALIDATION_ERROR;
-    fixture_declined(&f, run_text(&f, "CC"), ERR_INTERNAL, "the run failed");
-    fed.fails_with = ERR_NONE;
+    fake_fed.fails_with = ERR_VALIDATION_ERROR;
+    fixture_declined(&f, fixture_run_text(&f, "CC"), ERR_INTERNAL,
+                     "the run failed");
+    fake_fed.fails_with = ERR_NONE;
     fixture_close(&f);
 }
 
@@ -523,28 +459,28 @@ static void test_pipeline_names_what_the_model_lacks(void **state)
     struct fixture f;
 
     (void)state;
-    model.outputs[0].name = "z";
+    fake_model.outputs[0].name = "z";
     assert_false(open_altered(&f, "", ""));
     assert_non_null(
         strstr(f.err.msg, "output 'LogS': the model has no tensor 'y'"));
     fixture_close(&f);
-    model.outputs[0].name = "y";
-    model.outputs[0].dtype = ENG_STRING;
+    fake_model.outputs[0].name = "y";
+    fake_model.outputs[0].dtype = ENG_STRING;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(
         strstr(f.err.msg, "output 'LogS': its type cannot hold the tensor's"));
     fixture_close(&f);
-    model.outputs[0].dtype = ENG_F32;
-    model.outputs[0].dims[1] = 2;
+    fake_model.outputs[0].dtype = ENG_F32;
+    fake_model.outputs[0].dims[1] = 2;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(strstr(f.err.msg, "its index is outside the tensor 'y'"));
     fixture_close(&f);
-    model.outputs[0].dims[1] = 3;
-    model.inputs[0].dtype = ENG_F32;
+    fake_model.outputs[0].dims[1] = 3;
+    fake_model.inputs[0].dtype = ENG_F32;
     assert_false(open_altered(&f, "", ""));
     assert_non_null(strstr(f.err.msg, "'input_ids' is float32"));
     fixture_close(&f);
-    model.inputs[0].dtype = ENG_I64;
+    fake_model.inputs[0].dtype = ENG_I64;
 }
 
 /* ---- examples ---- */
@@ -585,11 +521,11 @@ static void test_pipeline_compares_examples_with_what_is_expected(void **state)
     low = (float)expected(&f, "LogS_low");
     mid = (float)expected(&f, "LogS");
     high = (float)expected(&f, "LogS_high");
-    answer_with(low, mid, high);
+    fake_answer_with(low, mid, high);
     assert_true(check(&f, "Ethanol"));
-    answer_with(low, mid + 0.0005F, high);
+    fake_answer_with(low, mid + 0.0005F, high);
     assert_true(check(&f, "Ethanol"));
-    answer_with(low, mid + 0.01F, high);
+    fake_answer_with(low, mid + 0.01F, high);
     fixture_declined(&f, check(&f, "Ethanol"), ERR_OUTPUT_INVALID,
                      "example 'Ethanol': LogS is");
     assert_true(check(&f, "Not a SMILES"));
@@ -602,8 +538,8 @@ static void test_pipeline_finds_examples_that_should_be_declined(void **state)
     struct fixture f;
 
     (void)state;
-    memset(&fed, 0, sizeof(fed));
-    answer_with(-1.0F, 0.0F, 1.0F);
+    memset(&fake_fed, 0, sizeof(fake_fed));
+    fake_answer_with(-1.0F, 0.0F, 1.0F);
     assert_true(open_altered(&f, "data: {text: \"hello world\"}",
                              "data: {text: \"CCO\"}"));
     fixture_declined(&f, check(&f, "Not a SMILES"), ERR_OUTPUT_INVALID,

@@ -105,23 +105,6 @@ static struct eng_model classifier = {
     .output_count = 1,
     .answer = classify};
 
-static bool run_texts(struct fixture *f, char *const *texts, size_t count)
-{
-    struct pipeline_value value = {.name = "text", .kind = PIPELINE_STRINGS};
-
-    value.strings.items = texts;
-    value.strings.count = count;
-    return fixture_run(f, &value, 1);
-}
-
-static bool run_text(struct fixture *f, const char *text)
-{
-    struct pipeline_value value = {
-        .name = "text", .kind = PIPELINE_STRING, .string = text};
-
-    return fixture_run(f, &value, 1);
-}
-
 static void open_with(struct fixture *f, const char *from, const char *to)
 {
     if (!fixture_open(f, BUNDLE, &model, from, to))
@@ -162,7 +145,7 @@ static void expect_tokens_of(struct fixture *plain, char *const *rows,
     size_t got_count = id_count;
 
     memcpy(got, ids, id_count * sizeof(*ids));
-    if (!run_texts(plain, rows, count))
+    if (!fixture_run_texts(plain, rows, count))
         fail_msg("%s\n", plain->err.msg);
     assert_int_equal(got_count, id_count);
     assert_memory_equal(got, ids, id_count * sizeof(*ids));
@@ -202,10 +185,10 @@ static void test_steps_normalize_texts(void **state)
         memcpy(text, normal[i].text, sizeof(text));
         memcpy(becomes, normal[i].becomes, sizeof(becomes));
         if (!open_normalizing(&f, params, "maxBytes: 4096") ||
-            !run_texts(&f, rows, COUNT_OF(rows)))
+            !fixture_run_texts(&f, rows, COUNT_OF(rows)))
             fail_msg("row %zu: %s\n", i, f.err.msg);
         expect_tokens_of(&plain, expected, COUNT_OF(expected));
-        assert_true(run_text(&f, text)); /* alone, too */
+        assert_true(fixture_run_text(&f, text)); /* alone, too */
         expect_tokens_of(&plain, &expected[1], 1);
         assert_string_equal(text, normal[i].text); /* the request's own */
         fixture_close(&f);
@@ -222,9 +205,9 @@ static void test_steps_bound_what_normalizing_adds(void **state)
     (void)state;
     assert_true(
         open_normalizing(&f, "input: text, form: NFKC", "maxBytes: 32"));
-    assert_true(run_text(&f, fits));
+    assert_true(fixture_run_text(&f, fits));
     fixture_declined(
-        &f, run_texts(&f, rows, 2), ERR_INPUT_TOO_LONG,
+        &f, fixture_run_texts(&f, rows, 2), ERR_INPUT_TOO_LONG,
         "input 'text[1]' has 33 bytes when normalized, at most 32");
     fixture_close(&f);
 }
@@ -273,7 +256,7 @@ static void expect_specials(const char *says, size_t tokens, size_t cls)
     struct fixture f;
 
     open_with(&f, "maxTokens: 64", says);
-    assert_true(run_text(&f, "a[CLS]b"));
+    assert_true(fixture_run_text(&f, "a[CLS]b"));
     assert_int_equal(id_count, tokens);
     assert_int_equal(count_id(CLS), cls);
     assert_int_equal(count_id(SEP), 1);
@@ -296,7 +279,7 @@ test_steps_take_the_types_of_one_text_from_its_template(void **state)
 
     (void)state; /* the first such place is in the template of one text */
     open_with(&f, "\"[SEP]\",\n\"type_id\": 0", "\"[SEP]\",\n\"type_id\": 2");
-    assert_true(run_text(&f, "ab"));
+    assert_true(fixture_run_text(&f, "ab"));
     assert_int_equal(id_count, 4);
     assert_int_equal(types[0] + types[1] + types[2], 0);
     assert_int_equal(types[3], 2);
@@ -346,7 +329,7 @@ static void expect_pooled(const char *method, const double *tokens)
                    "raw}\n    unit: {value: raw, output: embedding}\n",
                    method);
     open_with(&f, STEPS UNIT, to);
-    assert_true(run_texts(&f, texts, COUNT_OF(texts)));
+    assert_true(fixture_run_texts(&f, texts, COUNT_OF(texts)));
     value = fixture_result(&f, "embedding");
     assert_int_equal(value->kind, PIPELINE_VECTORS);
     assert_int_equal(value->vectors.count, 3);
@@ -385,7 +368,7 @@ static void test_steps_change_an_output_in_place(void **state)
 
     (void)state;
     open_with(&f, "", "");
-    assert_true(run_text(&f, "a"));
+    assert_true(fixture_run_text(&f, "a"));
     value = fixture_result(&f, "embedding");
     assert_int_equal(value->kind, PIPELINE_FLOATS);
     assert_int_equal(value->floats.count, WIDTH);
@@ -412,7 +395,7 @@ static void test_steps_name_what_is_largest(void **state)
     (void)state;
     memcpy(logits, numbers, sizeof(numbers));
     open_labels(&f);
-    assert_true(run_text(&f, "a"));
+    assert_true(fixture_run_text(&f, "a"));
     assert_string_equal(fixture_result(&f, "label")->string, "blue");
     expect_near((float)fixture_result(&f, "score")->number, exp(3) / sum);
     value = fixture_result(&f, "top");
@@ -436,7 +419,7 @@ static void test_steps_name_the_rows_of_a_batch(void **state)
     (void)state;
     memcpy(logits, numbers, sizeof(numbers));
     open_labels(&f);
-    assert_true(run_texts(&f, texts, COUNT_OF(texts)));
+    assert_true(fixture_run_texts(&f, texts, COUNT_OF(texts)));
     value = fixture_result(&f, "label");
     assert_int_equal(value->kind, PIPELINE_STRINGS);
     assert_string_equal(value->strings.items[0], "red"); /* first of equals */
@@ -462,10 +445,10 @@ static void test_steps_share_out_large_numbers(void **state)
     (void)state;
     memcpy(logits, numbers, sizeof(numbers));
     open_labels(&f);
-    assert_true(run_text(&f, "a"));
+    assert_true(fixture_run_text(&f, "a"));
     expect_near((float)fixture_result(&f, "score")->number, 0.5);
     logits[1] = NAN;
-    fixture_declined(&f, run_text(&f, "a"), ERR_OUTPUT_INVALID,
+    fixture_declined(&f, fixture_run_text(&f, "a"), ERR_OUTPUT_INVALID,
                      "output 'logits' of the model is not a finite number");
     fixture_close(&f);
 }
@@ -481,7 +464,7 @@ static void test_steps_make_probabilities(void **state)
     if (!fixture_open(&f, LABELS, &classifier, "type: softmax",
                       "type: sigmoid"))
         fail_msg("%s\n", f.err.msg);
-    assert_true(run_text(&f, "a"));
+    assert_true(fixture_run_text(&f, "a"));
     value = fixture_result(&f, "score");
     expect_near((float)value->number, 1);
     fixture_close(&f);
@@ -506,7 +489,7 @@ static void test_steps_count_what_they_were_not_told(void **state)
     classifier.answer = answer_wrong;
     memset(logits, 0, sizeof(logits));
     open_labels(&f);
-    fixture_declined(&f, run_text(&f, "a"), ERR_OUTPUT_INVALID,
+    fixture_declined(&f, fixture_run_text(&f, "a"), ERR_OUTPUT_INVALID,
                      "the model gave 2 numbers for 4 labels");
     fixture_close(&f);
     classifier.outputs[0].dims[1] = 4;
