@@ -72,6 +72,22 @@ static bool open_steps(struct step_build *build, struct error *err)
     return true;
 }
 
+/* `specialTokens: parse` is about tokens, and somebody has to make them. */
+static bool check_specials(const struct step_build *build, struct error *err)
+{
+    const struct bundle_signature *signature =
+        &build->pipeline->bundle->signature;
+
+    for (size_t i = 0; i < signature->input_count; i++) {
+        if (signature->inputs[i].parse_specials && !build->tokenized[i])
+            return fail(err, ERR_DOCUMENT_INVALID,
+                        "input '%s' says specialTokens: parse, but no tokenize "
+                        "step reads it",
+                        signature->inputs[i].name);
+    }
+    return true;
+}
+
 /* Rows one request may have: 1, or the batch size where a capability offers
  * batches, which only texts can be. */
 static bool bind_rows(struct pipeline *pipeline, struct error *err)
@@ -125,13 +141,15 @@ static bool build_all(struct pipeline *pipeline, struct error *err)
 
     build.feed_taken = arena_zalloc(&pipeline->arena,
                                     eng_model_input_count(pipeline->model), 1);
-    if (!build.feed_taken)
+    build.tokenized = arena_zalloc(&pipeline->arena,
+                                   pipeline->bundle->signature.input_count, 1);
+    if (!build.feed_taken || !build.tokenized)
         return call_no_memory(err);
     bind_batch(pipeline);
     return bind_rows(pipeline, err) &&
            slots_bind(pipeline, pipeline->bundle->postprocess.count, err) &&
-           open_steps(&build, err) && feeds_bind(&build, err) &&
-           slots_check(pipeline, err);
+           open_steps(&build, err) && check_specials(&build, err) &&
+           feeds_bind(&build, err) && slots_check(pipeline, err);
 }
 
 struct pipeline *pipeline_open(const struct srv_bundle *bundle,

@@ -58,13 +58,16 @@ const struct bundle_input *step_text_input(const struct step_build *build,
                                            const char *key, struct error *err)
 {
     const char *name = step_param(build, key, err);
+    const struct srv_bundle *bundle = build->pipeline->bundle;
     const struct bundle_input *input;
 
     if (!name)
         return NULL;
-    input = bundle_find_input(build->pipeline->bundle, name);
+    input = bundle_find_input(bundle, name);
     if (input && input->type == BUNDLE_TEXT && input->required) {
-        if (strcmp(build->step->type, "tokenize") != 0)
+        if (strcmp(build->step->type, "tokenize") == 0)
+            build->tokenized[input - bundle->signature.inputs] = true;
+        else
             build->pipeline->reads_texts = true;
         return input;
     }

@@ -76,6 +76,7 @@ struct step_build {
     struct pipeline *pipeline;
     const struct bundle_step *step;
     bool *feed_taken; /* per model input */
+    bool *tokenized;  /* per declared input: a tokenize step reads it */
 };
 
 /* Fails if the step has a parameter that is not in the NULL-ended list. */

@@ -434,6 +434,11 @@ static const struct misfit misfits[] = {
      "output 'LogS' is float, expected string"},
     {"rareElements: [\"", "rareElements: [\"Xx\", \"",
      "'Xx' is no symbol of an element"},
+    {"    parameters:\n    - {name: property",
+     "    - {name: note, type: text, required: false, "
+     "specialTokens: parse}\n"
+     "    parameters:\n    - {name: property",
+     "input 'note' says specialTokens: parse, but no tokenize step reads it"},
     {"\"type\": \"ByteLevel\",\n  \"add",
      "\"type\": \"UnicodeScripts\",\n  \"add",
      "pre_tokenizer 'UnicodeScripts' is not supported"},
