@@ -27,15 +27,14 @@ struct init_facts {
     const char *dir;       /* the bundle's folder */
     const char *uri;       /* of the weights, from there: "model.onnx", "." */
     const char *framework; /* "onnx", "transformers" */
-    const char *tokenizer; /* from there: "tokenizer.json" */
+    const char *tokenizer; /* from there, one that we read: "tokenizer.json" */
     const char *name;      /* of the bundle: "all-minilm-l6-v2" */
     struct eng_model *model;
 
     /* config.json */
-    const char *family;       /* model_type */
-    const char *architecture; /* "BertForSequenceClassification" */
-    const char *problem;      /* problem_type */
-    const char **labels;      /* id2label, by id */
+    const char *family;  /* model_type */
+    const char *problem; /* problem_type */
+    const char **labels; /* id2label, by id */
     size_t label_count;
     int64_t positions; /* that the model takes; 0 = not said */
 
@@ -46,7 +45,6 @@ struct init_facts {
 
     const char *license; /* of README.md, as SPDX where it is known */
     size_t truncation;   /* of the tokenizer; 0 = none */
-    bool makes_tokens;   /* there is a tokenizer that we read */
 };
 
 /*

@@ -203,7 +203,6 @@ static bool open_tokenizer(struct init_facts *facts, struct error *err)
     if (!tok)
         return path ? false : fail(err, ERR_OUT_OF_MEMORY, "no memory");
     facts->tokenizer = "tokenizer.json";
-    facts->makes_tokens = true;
     facts->truncation = tok_truncation(tok);
     tok_close(tok);
     return true;

@@ -77,7 +77,7 @@ static bool is_text(const struct init_facts *facts)
 {
     const struct eng_port *ids = init_input(facts, "input_ids");
 
-    return facts->makes_tokens && ids && ids->dtype == ENG_I64;
+    return *facts->tokenizer && ids && ids->dtype == ENG_I64;
 }
 
 bool init_plan(struct init_plan *plan, const struct init_facts *facts,

@@ -77,25 +77,6 @@ static bool read_labels(struct init_facts *facts,
     return true;
 }
 
-static bool read_architecture(struct init_facts *facts,
-                              const struct json_object *config,
-                              struct error *err)
-{
-    const struct json_member *member =
-        json_object_find(config, "architectures");
-    const char *open = member ? memchr(member->text, '"', member->size) : NULL;
-    const char *end =
-        open ? memchr(open + 1, '"',
-                      member->size - (size_t)(open + 1 - member->text))
-             : NULL;
-
-    facts->architecture = "";
-    if (end)
-        facts->architecture =
-            arena_copy(&facts->arena, open + 1, (size_t)(end - open - 1));
-    return facts->architecture || fail(err, ERR_OUT_OF_MEMORY, "no memory");
-}
-
 static bool read_config(struct init_facts *facts, struct error *err)
 {
     struct json_object config;
@@ -110,8 +91,7 @@ static bool read_config(struct init_facts *facts, struct error *err)
                             &facts->problem, err) ||
         !json_object_int(&config, "max_position_embeddings", 0, INT32_MAX,
                          &facts->positions, err) ||
-        !json_object_int(&config, "pad_token_id", 0, INT32_MAX, &pad, err) ||
-        !read_architecture(facts, &config, err))
+        !json_object_int(&config, "pad_token_id", 0, INT32_MAX, &pad, err))
         return false;
     /* RoBERTa's positions begin behind the padding's. */
     if (strstr(facts->family, "roberta") ||
