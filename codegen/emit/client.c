@@ -33,6 +33,16 @@ bool cg_client_api(const struct cg_api *api)
     return false;
 }
 
+bool cg_client_rest_op(const struct cg_op *op)
+{
+    return cg_client_op(op) && op->verb && op->stream != OP_SERVER;
+}
+
+bool cg_client_rest_api(const struct cg_api *api)
+{
+    return cg_client_typed(api) && !api->foreign;
+}
+
 struct buf *cg_client_open(struct cg_out *out, const char *language,
                            const char *path)
 {
@@ -48,12 +58,42 @@ bool cg_client_bound(const struct cg_op *op, size_t field)
     return false;
 }
 
+void cg_client_query(const struct cg_op *op, struct buf *to)
+{
+    const char *between = "";
+
+    for (size_t i = 0; i < op->bind_count; i++) {
+        if (op->binds[i].source != OP_FROM_QUERY)
+            continue;
+        buf_printf(to, "%s\"%s\"", between, op->binds[i].name);
+        between = ", ";
+    }
+}
+
 const char *cg_client_safety(const struct cg_op *op)
 {
     static const char *const words[] = {
         [OP_READ] = "read", [OP_IDEMPOTENT] = "idempotent", [OP_ONCE] = "once"};
 
     return words[op->safety];
+}
+
+const char *cg_client_card(const struct cg_field *field)
+{
+    static const char *const words[] = {
+        [MSG_ONE] = "one", [MSG_LIST] = "list", [MSG_MAP] = "map"};
+
+    return words[field->card];
+}
+
+bool cg_client_required(const struct cg_field *field)
+{
+    return (field->flags & MSG_REQUIRED) && !(field->flags & MSG_NULLABLE);
+}
+
+bool cg_client_union(const struct cg_decl *decl)
+{
+    return decl && decl->tag == CG_MESSAGE && decl->shape == MSG_UNTAGGED;
 }
 
 static const char *forms(const struct cg_api *api, const struct cg_op *op,

@@ -25,6 +25,11 @@ bool cg_client_api(const struct cg_api *api);
 /* ... and the fields of its messages are known, so that they can be types. */
 bool cg_client_typed(const struct cg_api *api);
 
+/* The same for clients that speak REST only and wait for one reply: foreign
+ * formats have a JSON of their own. */
+bool cg_client_rest_op(const struct cg_op *op);
+bool cg_client_rest_api(const struct cg_api *api);
+
 /* A file of the client library of `language`, "python": its path is relative to
  * clients/<language>. It is covered by the manifest like every other file. */
 struct buf *cg_client_open(struct cg_out *out, const char *language,
@@ -33,8 +38,20 @@ struct buf *cg_client_open(struct cg_out *out, const char *language,
 /* REST takes the field of this index from the path or the query. */
 bool cg_client_bound(const struct cg_op *op, size_t field);
 
+/* The names that REST takes from the query: "a", "b". */
+void cg_client_query(const struct cg_op *op, struct buf *to);
+
 /* The words "read", "idempotent" or "once". */
 const char *cg_client_safety(const struct cg_op *op);
+
+/* The words "one", "list" or "map". */
+const char *cg_client_card(const struct cg_field *field);
+
+/* The field has to be there and to have a value. */
+bool cg_client_required(const struct cg_field *field);
+
+/* One of several messages, told apart by their fields; NULL is none. */
+bool cg_client_union(const struct cg_decl *decl);
 
 /*
  * What a caller should know of an endpoint, as plain text, one paragraph per

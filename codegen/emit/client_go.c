@@ -28,11 +28,6 @@ static void put_doc(const char *lead, const char *text, struct buf *to)
     cg_wrap(to, lead, text, WIDTH);
 }
 
-static bool is_offered(const struct cg_op *op)
-{
-    return cg_client_op(op) && op->verb && op->stream != OP_SERVER;
-}
-
 /* One package holds all APIs: a message's name carries its API's. */
 static const char *type_name(struct cg_ir *ir, const struct cg_decl *decl)
 {
@@ -57,7 +52,7 @@ static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
         return cg_text(ir, "[]%s", type);
     if (field->card == MSG_MAP)
         return cg_text(ir, "map[string]%s", type);
-    if (!(field->flags & MSG_REQUIRED) || (field->flags & MSG_NULLABLE))
+    if (!cg_client_required(field))
         return cg_text(ir, "*%s", type);
     return type;
 }
@@ -88,20 +83,21 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
     put_doc("// ",
             cg_text(ir, "%s: %s", name, decl->doc ? decl->doc : decl->full),
             to);
-    if (decl->tag == CG_MESSAGE && decl->shape == MSG_UNTAGGED) {
+    if (cg_client_union(decl)) {
         buf_printf(to, "type %s = json.RawMessage\n", name);
     } else if (decl->tag == CG_MESSAGE) {
         put_message(ir, decl, to);
     } else {
         buf_printf(to, "type %s string\n", name);
-        for (size_t i = 0; i < decl->value_count; i++)
-            buf_printf(
-                to, "\n// %s%s is a value of %s.\nconst %s%s %s = \"%s\"\n",
-                name,
-                cg_pascal(ir, cg_snake(ir, cg_word(ir, decl->values[i].json))),
-                name, name,
-                cg_pascal(ir, cg_snake(ir, cg_word(ir, decl->values[i].json))),
-                name, decl->values[i].json);
+        for (size_t i = 0; i < decl->value_count; i++) {
+            const char *json = decl->values[i].json;
+            const char *word = cg_pascal(ir, cg_snake(ir, cg_word(ir, json)));
+
+            buf_printf(to,
+                       "\n// %s%s is a value of %s.\n"
+                       "const %s%s %s = \"%s\"\n",
+                       name, word, name, name, word, name, json);
+        }
     }
 }
 
@@ -125,13 +121,7 @@ static void put_method(struct cg_ir *ir, const struct cg_api *api,
                "[]string{",
                api->service, name, type_name(ir, op->request), reply, reply,
                op->verb, op->path);
-    const char *between = "";
-    for (size_t i = 0; i < op->bind_count; i++) {
-        if (op->binds[i].source != OP_FROM_QUERY)
-            continue;
-        buf_printf(to, "%s\"%s\"", between, op->binds[i].name);
-        between = ", ";
-    }
+    cg_client_query(op, to);
     buf_printf(to,
                "}, %s, \"%s\", %u}, request, reply, options)\n"
                "\tif err != nil {\n\t\treturn nil, err\n\t}\n"
@@ -157,7 +147,7 @@ static void put_api(const struct cg_api *api, struct cg_out *out)
                api->service, cg_pascal(out->ir, api->prefix),
                cg_pascal(out->ir, api->prefix), api->service, api->service);
     for (size_t i = 0; i < api->op_count; i++)
-        if (is_offered(&api->ops[i]))
+        if (cg_client_rest_op(&api->ops[i]))
             put_method(out->ir, api, &api->ops[i], to);
 }
 
@@ -186,7 +176,7 @@ static void put_errors(const struct cg_ir *ir, struct cg_out *out)
 void cg_emit_client_go(const struct cg_ir *ir, struct cg_out *out)
 {
     for (size_t i = 0; i < ir->api_count; i++)
-        if (cg_client_typed(ir->apis[i]) && !ir->apis[i]->foreign)
+        if (cg_client_rest_api(ir->apis[i]))
             put_api(ir->apis[i], out);
     put_errors(ir, out);
 }

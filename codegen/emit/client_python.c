@@ -80,11 +80,6 @@ static const char *class_name(struct cg_ir *ir, const struct cg_decl *decl)
     return out;
 }
 
-static bool is_union(const struct cg_decl *decl)
-{
-    return decl && decl->tag == CG_MESSAGE && decl->shape == MSG_UNTAGGED;
-}
-
 static const char *value_hint(struct cg_ir *ir, const struct cg_field *field)
 {
     static const char *const hints[] = {
@@ -98,11 +93,6 @@ static const char *value_hint(struct cg_ir *ir, const struct cg_field *field)
     return field->decl ? class_name(ir, field->decl) : hints[field->kind];
 }
 
-static bool is_required(const struct cg_field *field)
-{
-    return (field->flags & MSG_REQUIRED) && !(field->flags & MSG_NULLABLE);
-}
-
 /* The hint of an attribute or argument, without its default. */
 static const char *hint(struct cg_ir *ir, const struct cg_field *field)
 {
@@ -112,13 +102,14 @@ static const char *hint(struct cg_ir *ir, const struct cg_field *field)
         return cg_text(ir, "Sequence[%s]", value);
     if (field->card == MSG_MAP)
         return cg_text(ir, "Mapping[str, %s]", value);
-    return is_required(field) ? value : cg_text(ir, "Optional[%s]", value);
+    return cg_client_required(field) ? value
+                                     : cg_text(ir, "Optional[%s]", value);
 }
 
 /* "" for what has to be given. Arguments share one empty map. */
 static const char *otherwise(const struct cg_field *field, bool argument)
 {
-    if (is_required(field))
+    if (cg_client_required(field))
         return "";
     if (field->card == MSG_LIST)
         return " = ()";
@@ -140,14 +131,14 @@ static const char *kind_word(const struct cg_field *field)
         [MSG_MSG] = "msg",
     };
 
-    return is_union(field->decl) ? "union" : words[field->kind];
+    return cg_client_union(field->decl) ? "union" : words[field->kind];
 }
 
 static unsigned flags_of(const struct cg_field *field)
 {
     unsigned flags = 0; /* as in _messages.py */
 
-    if (is_required(field))
+    if (cg_client_required(field))
         flags |= 1;
     if (field->flags & MSG_EMIT_ALWAYS)
         flags |= 2;
@@ -159,14 +150,11 @@ static unsigned flags_of(const struct cg_field *field)
 static void put_row(struct cg_ir *ir, const struct cg_field *field,
                     const char *lead, struct buf *to)
 {
-    static const char *const cards[] = {
-        [MSG_ONE] = "one", [MSG_LIST] = "list", [MSG_MAP] = "map"};
-
     buf_printf(to, "%sField(\"%s\", \"%s\", \"%s\", \"%s\", \"%s\", %u, \"",
                lead, cg_py_member(ir, field->json), field->json, field->name,
-               kind_word(field), cards[field->card], flags_of(field));
+               kind_word(field), cg_client_card(field), flags_of(field));
     if (field->decl)
-        buf_printf(to, "%s%s", is_union(field->decl) ? "_" : "",
+        buf_printf(to, "%s%s", cg_client_union(field->decl) ? "_" : "",
                    class_name(ir, field->decl));
     buf_string(to, "\"),\n");
 }
@@ -179,7 +167,7 @@ static void put_attributes(struct cg_ir *ir, const struct cg_decl *decl,
     for (size_t i = 0; i < decl->field_count; i++) {
         const struct cg_field *field = &decl->fields[i];
 
-        if (is_required(field) == required)
+        if (cg_client_required(field) == required)
             buf_printf(to, "    %s: %s%s\n", cg_py_member(ir, field->json),
                        hint(ir, field), otherwise(field, false));
     }
@@ -280,7 +268,7 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
 {
     if (decl->tag == CG_ENUM)
         put_enum(ir, decl, to);
-    else if (is_union(decl))
+    else if (cg_client_union(decl))
         put_union(ir, decl, to);
     else
         put_message(ir, decl, to);
@@ -367,7 +355,7 @@ static void put_signature(struct cg_ir *ir, const struct cg_op *op,
         for (size_t i = 0; i < request->field_count; i++) {
             const struct cg_field *field = &request->fields[i];
 
-            if (is_required(field) == (pass == 0))
+            if (cg_client_required(field) == (pass == 0))
                 buf_printf(to, "        %s: %s%s,\n",
                            cg_py_member(ir, field->json), hint(ir, field),
                            otherwise(field, true));
@@ -424,7 +412,7 @@ static void put_imports(const struct cg_api *api, struct buf *to)
         streams = streams || api->ops[i].stream == OP_SERVER;
     for (size_t i = 0; i < api->decl_count; i++) {
         enums = enums || api->decls[i]->tag == CG_ENUM;
-        unions = unions || is_union(api->decls[i]);
+        unions = unions || cg_client_union(api->decls[i]);
     }
     buf_string(to, "from __future__ import annotations\n\nimport dataclasses\n"
                    "from typing import Any, Mapping, Optional, Sequence\n\n"

@@ -53,11 +53,6 @@ static void put_line_doc(struct cg_ir *ir, const char *lead, const char *text,
 
 /* ---- types ---- */
 
-static bool is_union(const struct cg_decl *decl)
-{
-    return decl && decl->tag == CG_MESSAGE && decl->shape == MSG_UNTAGGED;
-}
-
 static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
 {
     static const char *const types[] = {
@@ -136,7 +131,7 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
     buf_char(to, '\n');
     if (decl->tag == CG_ENUM)
         put_enum(ir, decl, to);
-    else if (is_union(decl))
+    else if (cg_client_union(decl))
         put_union(ir, decl, to);
     else
         put_message(ir, decl, to);
@@ -154,19 +149,14 @@ static const char *kind_word(const struct cg_field *field)
         [MSG_MSG] = "message",
     };
 
-    return is_union(field->decl) ? "union" : words[field->kind];
+    return cg_client_union(field->decl) ? "union" : words[field->kind];
 }
 
 static void put_row(const struct cg_field *field, struct buf *to)
 {
-    static const char *const cards[] = {
-        [MSG_ONE] = "one", [MSG_LIST] = "list", [MSG_MAP] = "map"};
-    bool required =
-        (field->flags & MSG_REQUIRED) && !(field->flags & MSG_NULLABLE);
-
     buf_printf(to, "    [\"%s\", \"%s\", \"%s\", %s, \"%s\"],\n", field->json,
-               kind_word(field), cards[field->card],
-               required ? "true" : "false",
+               kind_word(field), cg_client_card(field),
+               cg_client_required(field) ? "true" : "false",
                field->decl && field->kind == MSG_MSG ? field->decl->name : "");
 }
 
@@ -188,26 +178,14 @@ static void put_tables(const struct cg_api *api, struct buf *to)
 
 /* ---- operations ---- */
 
-static bool is_offered(const struct cg_op *op)
-{
-    return cg_client_op(op) && op->verb && op->stream != OP_SERVER;
-}
-
 static void put_operation(struct cg_ir *ir, const struct cg_op *op,
                           struct buf *to)
 {
-    const char *between = "";
-
     buf_printf(to,
                "\nexport const %s: Operation = {\n  id: \"%s\",\n"
                "  verb: \"%s\",\n  path: \"%s\",\n  query: [",
                cg_upper(ir, op->name), op->id, op->verb, op->path);
-    for (size_t i = 0; i < op->bind_count; i++) {
-        if (op->binds[i].source != OP_FROM_QUERY)
-            continue;
-        buf_printf(to, "%s\"%s\"", between, op->binds[i].name);
-        between = ", ";
-    }
+    cg_client_query(op, to);
     buf_printf(to,
                "],\n  hasBody: %s,\n  safety: \"%s\",\n  timeoutMs: %u,\n"
                "  reply: \"%s\",\n  messages: MESSAGES,\n};\n",
@@ -249,13 +227,13 @@ static void put_api(const struct cg_api *api, struct cg_out *out)
         put_decl(out->ir, api->decls[i], to);
     put_tables(api, to);
     for (size_t i = 0; i < api->op_count; i++)
-        if (is_offered(&api->ops[i]))
+        if (cg_client_rest_op(&api->ops[i]))
             put_operation(out->ir, &api->ops[i], to);
     buf_char(to, '\n');
     put_line_doc(out->ir, "", api->doc, to);
     buf_printf(to, "export class %s extends Service {", api->service);
     for (size_t i = 0; i < api->op_count; i++)
-        if (is_offered(&api->ops[i]))
+        if (cg_client_rest_op(&api->ops[i]))
             put_method(out->ir, api, &api->ops[i], to);
     buf_string(to, "}\n");
 }
@@ -286,7 +264,7 @@ static void put_errors(const struct cg_ir *ir, struct cg_out *out)
 void cg_emit_client_typescript(const struct cg_ir *ir, struct cg_out *out)
 {
     for (size_t i = 0; i < ir->api_count; i++)
-        if (cg_client_typed(ir->apis[i]) && !ir->apis[i]->foreign)
+        if (cg_client_rest_api(ir->apis[i]))
             put_api(ir->apis[i], out);
     put_errors(ir, out);
 }
