@@ -203,7 +203,8 @@ class Http(unittest.TestCase):
     def test_what_ends_too_early_is_no_answer_at_all(self):
         whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
         for size in range(len(whole)):
-            with self.assertRaises(Cut):
+            why = "the middle" if size else "without an answer"
+            with self.assertRaisesRegex(Cut, why):
                 parse(whole[:size])
 
     def test_a_header_cannot_hold_another_one(self):

@@ -66,14 +66,9 @@ class AioTransport:
         await sink.drain()
         reader = read_answer(self.limit)
         next(reader)
-        began = False
         try:
             while True:
-                piece = await source.read(65536)
-                if not piece and not began:
-                    raise ConnectionResetError("closed without an answer")
-                began = True
-                reader.send(piece)
+                reader.send(await source.read(65536))
         except StopIteration as stop:
             answer: HttpAnswer = stop.value
             return answer

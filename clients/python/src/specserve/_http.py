@@ -17,7 +17,7 @@ class Broken(Exception):
 
 
 class Cut(Exception):
-    """The connection ended in the middle of an answer."""
+    """The connection ended before the answer did."""
 
 
 class HttpAnswer(NamedTuple):
@@ -129,6 +129,9 @@ def _to_end(source: _Input, limit: int) -> Generator[None, bytes, bytes]:
 def read_answer(limit: int) -> Reader:
     """Reads one answer; bodies larger than `limit` are Broken."""
     source = _Input()
+    yield from source.more()
+    if source.ended:
+        raise Cut("closed without an answer")
     status = 100
     while 100 <= status < 200:  # interim answers
         status, modern, headers = yield from _head(source)

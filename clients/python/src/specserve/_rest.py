@@ -71,14 +71,9 @@ class RestTransport:
         reader = read_answer(self.limit)
         next(reader)
         try:
-            began = False
             while True:
                 _limit_time(peer, until)
-                piece = peer.recv(65536)
-                if not piece and not began:
-                    raise ConnectionResetError("closed without an answer")
-                began = True
-                reader.send(piece)
+                reader.send(peer.recv(65536))
         except StopIteration as stop:
             answer: HttpAnswer = stop.value
             return answer
