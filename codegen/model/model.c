@@ -3,6 +3,7 @@
  */
 #include "model.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <string.h>
 
@@ -86,15 +87,35 @@ static const char *need(struct cg_ir *ir, const char *file,
     return "";
 }
 
+/* A text that becomes part of a program: letters, digits and `more` only, as
+ * the schema has it; a bundle need not have been validated. */
+static const char *need_name(struct cg_ir *ir, const char *file,
+                             const struct doc_node *root, const char *path,
+                             const char *more)
+{
+    const char *name = need(ir, file, root, path);
+
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr(more, *c)) {
+            cg_fault(ir, cg_at(file, doc_at(root, path)), "bundle",
+                     "'%s' can only have letters, digits and %s", path, more);
+            break;
+        }
+    return name;
+}
+
 /* Every item has a name and a type, and no name is there twice. */
 static void check_items(struct cg_ir *ir, const char *file,
                         const struct doc_node *list)
 {
     for (size_t i = 0; i < doc_count(list); i++) {
         const struct doc_node *item = doc_item(list, i);
-        const char *name = need(ir, file, item, "name");
+        const char *name = need_name(ir, file, item, "name", "_");
 
-        (void)need(ir, file, item, "type");
+        (void)need_name(ir, file, item, "type", "<>");
+        if (isdigit((unsigned char)*name))
+            cg_fault(ir, cg_at(file, item), "bundle",
+                     "'%s' begins with a digit", name);
         for (size_t k = 0; k < i; k++)
             if (strcmp(name,
                        doc_string(doc_get(doc_item(list, k), "name"), "")) == 0)
@@ -112,7 +133,7 @@ bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
     if (!root)
         return false;
     *model = (struct cg_model){
-        .name = need(ir, file, root, "metadata.name"),
+        .name = need_name(ir, file, root, "metadata.name", "._-"),
         .version = need(ir, file, root, "metadata.version"),
         .doc = doc_string(doc_at(root, "metadata.description"), "A model."),
         .spec = doc_get(root, "spec"),

@@ -488,6 +488,39 @@ class Typed(unittest.TestCase):
             env={**os.environ, "MYPYPATH": PACKAGE / "src"},
             stdout=subprocess.DEVNULL)
 
+    def changed(self, old, new):
+        """The bundle with another text in its ModelService."""
+        bundle = self.folder / "bundle"
+        shutil.copytree(harness.BUNDLE, bundle)
+        file, = bundle.glob("*.modelservice.yaml")
+        self.assertTrue(old in file.read_text(), old)
+        file.write_text(file.read_text().replace(old, new, 1))
+        return bundle
+
+    def test_no_text_of_a_bundle_becomes_code(self):
+        for old, new in (("name: Solubility", r'name: "a\nimport os"'),
+                         ("name: text", """name: 'text", open("x")); #'"""),
+                         ("name: text", "name: 2nd"),
+                         ("type: text", """type: 'text"'""")):
+            with self.subTest(new):
+                done = subprocess.run(
+                    [harness.BIN / "specgen", "model-client", "--bundle",
+                     self.changed(old, new), "--lang", "python", "--out",
+                     self.folder], check=False, text=True, capture_output=True)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, r"yaml:\d+:\d+: bundle: '")
+                self.assertEqual(list(self.folder.glob("*.py")), [])
+            shutil.rmtree(self.folder / "bundle")
+
+    def test_a_version_or_name_of_any_kind_gives_a_module(self):
+        module = self.generate(self.changed(
+            'version: "1.0.0"', r'version: "1\nraise \"\"\""'), "solubility")
+        self.assertEqual(module.Solubility.VERSION, '1\nraise """')
+        shutil.rmtree(self.folder / "bundle")
+        module = self.generate(
+            self.changed("name: Solubility", "name: 3d-model"), "3d_model")
+        self.assertEqual(module.Model3dModel.NAME, "3d-model")
+
     def test_a_folder_that_is_no_bundle_is_said(self):
         done = subprocess.run(
             [harness.BIN / "specgen", "model-client", "--bundle", self.folder,
