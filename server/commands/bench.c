@@ -442,14 +442,10 @@ int command_bench(int argc, char **argv)
 {
     struct bench_options options;
 
-    if (argc == 1 && strcmp(argv[0], "--help") == 0) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
-    if (!parse(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
+    if (argc == 1 && strcmp(argv[0], "--help") == 0)
+        return command_usage(usage, true);
+    if (!parse(argc, argv, &options))
+        return command_usage(usage, false);
     return is_model_file(options.target) ? bench_model(&options)
                                          : bench_call(&options);
 }

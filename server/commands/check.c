@@ -563,14 +563,10 @@ int command_check(int argc, char **argv)
     int paths = parse_options(&check, argc, argv);
     size_t bad;
 
-    if (argc == 1 && strcmp(argv[0], "--help") == 0) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
-    if (paths < 1) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
+    if (argc == 1 && strcmp(argv[0], "--help") == 0)
+        return command_usage(usage, true);
+    if (paths < 1)
+        return command_usage(usage, false);
     for (int i = 0; i < paths; i++)
         check_path(&check, argv[i]);
     print_totals(&check);

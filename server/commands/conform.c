@@ -167,13 +167,9 @@ int command_conform(int argc, char **argv)
 {
     struct options options;
 
-    if (!parse_options(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
+    if (!parse_options(argc, argv, &options))
+        return command_usage(usage, false);
+    if (options.help)
+        return command_usage(usage, true);
     return run(&options);
 }

@@ -170,14 +170,10 @@ int command_init(int argc, char **argv)
     struct error err = {0};
     int code = EXIT_OK;
 
-    if (!parse(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
+    if (!parse(argc, argv, &options))
+        return command_usage(usage, false);
+    if (options.help)
+        return command_usage(usage, true);
     if (!init_look(&facts, options.path, options.name, &err) ||
         !write_all(&facts, options.force, &err)) {
         (void)fprintf(stderr, "specserve init: %s\n", err.msg);

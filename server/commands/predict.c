@@ -210,14 +210,10 @@ int command_predict(int argc, char **argv)
     struct error err = {0};
     int code;
 
-    if (!parse_options(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
+    if (!parse_options(argc, argv, &options))
+        return command_usage(usage, false);
+    if (options.help)
+        return command_usage(usage, true);
     target = target_open(&options.target, &err);
     if (!target)
         return complain(NULL, &err);

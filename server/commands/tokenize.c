@@ -279,14 +279,10 @@ int command_tokenize(int argc, char **argv)
     struct session session = {.options = &options, .all_answered = true};
     struct error err = {0};
 
-    if (!parse_options(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
+    if (!parse_options(argc, argv, &options))
+        return command_usage(usage, false);
+    if (options.help)
+        return command_usage(usage, true);
     session.tok = tok_open(options.path, &err);
     if (!session.tok) {
         (void)fprintf(stderr, "specserve tokenize: %s\n", err.msg);

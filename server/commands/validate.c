@@ -132,14 +132,10 @@ int command_validate(int argc, char **argv)
     struct doc_report report;
     bool opened = true, printed = true;
 
-    if (!parse_options(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
+    if (!parse_options(argc, argv, &options))
+        return command_usage(usage, false);
+    if (options.help)
+        return command_usage(usage, true);
     arena_init(&arena, 0);
     doc_report_init(&report, &arena);
     for (int i = 0; i < options.path_count; i++)

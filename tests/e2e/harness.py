@@ -183,3 +183,14 @@ class Case(unittest.TestCase):
         program = kind(*arguments, **options)
         self.programs.append(program)
         return program
+
+
+class BothCase(Case):
+    """A test with a registry and a server that all tests of its class share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.registry = Registry()
+        cls.addClassCleanup(cls.registry.stop)
+        cls.server = Server()
+        cls.addClassCleanup(cls.server.stop)

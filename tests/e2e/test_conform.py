@@ -24,13 +24,10 @@ def url(port):
     return f"http://127.0.0.1:{port}"
 
 
-class Conform(harness.Case):
+class Conform(harness.BothCase):
     @classmethod
     def setUpClass(cls):
-        cls.registry = harness.Registry()
-        cls.addClassCleanup(cls.registry.stop)
-        cls.server = harness.Server()
-        cls.addClassCleanup(cls.server.stop)
+        super().setUpClass()
         cls.checks = dict(re.findall(r'^CHECK\("(\w+)", (\w+)',
                                      CHECKS.read_text(), re.M))
 

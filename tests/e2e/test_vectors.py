@@ -23,13 +23,10 @@ def raw(port, send):
     return status, headers, json.loads(text)
 
 
-class Vectors(unittest.TestCase):
+class Vectors(harness.BothCase):
     @classmethod
     def setUpClass(cls):
-        cls.registry = harness.Registry()
-        cls.addClassCleanup(cls.registry.stop)
-        cls.server = harness.Server()
-        cls.addClassCleanup(cls.server.stop)
+        super().setUpClass()
         cls.ports = {"runtime": cls.server.port, "registry": cls.registry.port}
 
     def test_what_is_refused_is_refused_with_its_code(self):
