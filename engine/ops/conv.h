@@ -6,6 +6,7 @@
 #ifndef ENGINE_OPS_CONV_H
 #define ENGINE_OPS_CONV_H
 
+#include "kernel/gemm_i8.h"
 #include "window.h"
 
 /* op_node.state after infer. */
@@ -42,6 +43,10 @@ struct op_qconv_bias {
 };
 void op_qconv_bias(const struct op_node *op, const struct op_frame *frame,
                    int64_t o, struct op_qconv_bias *bias);
+
+/* For run of these and QConvLast: what the kernel makes of the sums. */
+struct gemm_i8 op_qconv_out(const struct op_node *op,
+                            const struct op_frame *frame);
 
 /* The infer of every row of QConvLast, the same. Errors: qconv_last.c. */
 bool op_qconv_last_infer(struct op_node *op, struct error *err);

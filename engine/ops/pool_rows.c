@@ -11,25 +11,8 @@
 #include "clones.h"
 #include "pool.h"
 
-/* One dimension of the window. */
-struct side {
-    int64_t in, out, kernel, step, apart, before;
-};
-
-/* One spatial dimension is a plane of one row. */
-static struct side side_of(const struct op_window *window, int i)
-{
-    int from = i - (2 - window->spatial);
-
-    if (from < 0)
-        return (struct side){1, 1, 1, 1, 1, 0};
-    return (struct side){window->in[from],       window->out[from],
-                         window->kernel[from],   window->stride[from],
-                         window->dilation[from], window->pad[from]};
-}
-
 /* Outputs [*first, end) have tap k inside the input; returns end. */
-static int64_t inside(const struct side *side, int64_t k, int64_t *first)
+static int64_t inside(const struct op_side *side, int64_t k, int64_t *first)
 {
     int64_t at = k * side->apart - side->before; /* where output 0 reads */
     int64_t end = at < side->in ? (side->in - 1 - at) / side->step + 1 : 0;
@@ -40,7 +23,7 @@ static int64_t inside(const struct side *side, int64_t k, int64_t *first)
 
 /* Every output has a tap inside: it has one in its first tap's range, or in
  * that of a later one, and these are ranges without gaps between them. */
-static bool has_taps(const struct side *side)
+static bool has_taps(const struct op_side *side)
 {
     int64_t covered = 0;
 
@@ -57,13 +40,13 @@ static bool rows_accepts(const struct op_node *op)
 {
     enum { TYPES = OP_TYPE(ENG_F32) | OP_TYPE(ENG_U8) | OP_TYPE(ENG_I8) };
     const struct op_pool_state *state = op->state;
-    struct side rows, columns;
+    struct op_side rows, columns;
 
     if (!state->is_max || op->out_count > 1 || state->window.spatial > 2 ||
         !(TYPES >> op->in[0]->dtype & 1))
         return false;
-    rows = side_of(&state->window, 0);
-    columns = side_of(&state->window, 1);
+    rows = op_window_side(&state->window, 0);
+    columns = op_window_side(&state->window, 1);
     return has_taps(&rows) && has_taps(&columns);
 }
 
@@ -115,7 +98,7 @@ static void fill_lowest(enum eng_dtype dtype, void *y, int64_t count)
 struct work {
     enum eng_dtype dtype;
     size_t size; /* of an element */
-    struct side rows, columns;
+    struct op_side rows, columns;
     const char *x;
     char *y;
 };
@@ -123,7 +106,7 @@ struct work {
 /* Column k of the window, for all outputs of a plane. */
 static void max_tap(const struct work *w, const char *x, char *y, int64_t k)
 {
-    const struct side *rows = &w->rows, *columns = &w->columns;
+    const struct op_side *rows = &w->rows, *columns = &w->columns;
     int64_t left, right = inside(columns, k, &left);
     int64_t column =
         left * columns->step + k * columns->apart - columns->before;
@@ -161,8 +144,8 @@ static bool rows_run(const struct op_node *op, const struct op_frame *frame,
     const struct op_pool_state *state = op->state;
     struct work w = {.dtype = op->out[0]->dtype,
                      .size = eng_dtype_size(op->out[0]->dtype),
-                     .rows = side_of(&state->window, 0),
-                     .columns = side_of(&state->window, 1),
+                     .rows = op_window_side(&state->window, 0),
+                     .columns = op_window_side(&state->window, 1),
                      .x = op_in(op, frame, 0),
                      .y = op_out(op, frame, 0)};
 

@@ -219,6 +219,21 @@ void op_qconv_bias(const struct op_node *op, const struct op_frame *frame,
         bias->steps = ((const uint32_t *)op_in(op, frame, BIAS))[o];
 }
 
+struct gemm_i8 op_qconv_out(const struct op_node *op,
+                            const struct op_frame *frame)
+{
+    struct gemm_i8 g = {.out = op->out[0]->dtype == ENG_U8 ? GEMM_I8_U8
+                                                           : GEMM_I8_S8,
+                        .y_scale = op_scale_of(op, frame, Y_SCALE, 0),
+                        .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
+
+    if (op_has(op, BIAS) && op->in[BIAS]->dtype == ENG_F32)
+        g.bias = op_in(op, frame, BIAS);
+    else if (op_has(op, BIAS))
+        g.offset = op_in(op, frame, BIAS);
+    return g;
+}
+
 static void linear_put(const struct op_node *op, const struct op_frame *frame,
                        const int32_t *acc, int64_t o, int64_t first)
 {

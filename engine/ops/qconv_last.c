@@ -27,7 +27,7 @@
 #include "qgemm.h"
 #include "quant.h"
 
-enum { ROWS = 128, TAPS_MAX = 64, ALIGNMENT = 64 };
+enum { ROWS = 128, TAPS_MAX = 64 };
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS };
 
 static const struct op_qgemm_inputs inputs = {.a = X,
@@ -117,11 +117,6 @@ bool op_qconv_last_infer(struct op_node *op, struct error *err)
 
 /* --- one group --- */
 
-static size_t aligned(size_t size)
-{
-    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-}
-
 static bool sees_one_position(const struct op_conv *conv)
 {
     const struct op_window *window = &conv->window;
@@ -155,10 +150,13 @@ static bool last_prepare(struct op_node *op, struct error *err)
     for (int64_t t = 0; t < conv->kernel_size; t++)
         op_window_unflatten(conv->window.spatial, conv->window.kernel, t,
                             state->taps[t]);
-    size = state->in_place ? 0 : aligned(ROWS * (size_t)state->q.stride);
+    size =
+        state->in_place ? 0 : op_qgemm_aligned(ROWS * (size_t)state->q.stride);
     state->sums_at = size;
-    state->border_at = state->sums_at + aligned(ROWS * sizeof(int32_t));
-    state->thread_bytes = state->border_at + aligned((size_t)conv->in_channels);
+    state->border_at =
+        state->sums_at + op_qgemm_aligned(ROWS * sizeof(int32_t));
+    state->thread_bytes =
+        state->border_at + op_qgemm_aligned((size_t)conv->in_channels);
     return !__builtin_mul_overflow((size_t)op->threads, state->thread_bytes,
                                    &op->scratch_bytes) ||
            fail(err, ERR_MODEL_INVALID, "the convolution is too large");
@@ -242,9 +240,9 @@ static bool last_run(const struct op_node *op, const struct op_frame *frame,
                      struct error *err)
 {
     const struct last_state *state = op->state;
-    const struct op_qgemm *q = &state->q;
     bool is_signed = op->in[X]->dtype == ENG_I8;
     struct work w = {.state = state,
+                     .g = op_qconv_out(op, frame),
                      .scale = op_scale_of(op, frame, X_SCALE, 0),
                      .zero = op_zero_of(op, frame, X_ZERO, 0) +
                              (is_signed ? 128 : 0),
@@ -254,23 +252,9 @@ static bool last_run(const struct op_node *op, const struct op_frame *frame,
                      .scratch = frame->scratch};
 
     (void)err;
-    w.g = (struct gemm_i8){.a_stride = q->stride,
-                           .weights = q->packed,
-                           .k = q->k,
-                           .n = q->n,
-                           .a_scale = &w.scale,
-                           .a_zero = &w.zero,
-                           .w_scale = q->w_scale,
-                           .w_zero = q->w_zero,
-                           .out = op->out[0]->dtype == ENG_U8 ? GEMM_I8_U8
-                                                              : GEMM_I8_S8,
-                           .y_stride = q->n,
-                           .y_scale = op_scale_of(op, frame, Y_SCALE, 0),
-                           .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
-    if (op_has(op, BIAS) && op->in[BIAS]->dtype == ENG_F32)
-        w.g.bias = op_in(op, frame, BIAS);
-    else if (op_has(op, BIAS))
-        w.g.offset = op_in(op, frame, BIAS);
+    op_qgemm_side(&state->q, &w.g);
+    w.g.a_scale = &w.scale;
+    w.g.a_zero = &w.zero;
     team_for(frame->seat, state->conv.batch * state->chunks, run_part, &w);
     return true;
 }

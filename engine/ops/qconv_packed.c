@@ -16,7 +16,7 @@
 #include "quant.h"
 
 /* Positions at a time: rows that stay in the second cache. */
-enum { ROWS = 128, TAPS_MAX = 64, ALIGNMENT = 64, TURN_EACH = 512 };
+enum { ROWS = 128, TAPS_MAX = 64, TURN_EACH = 512 };
 
 struct packed_state {
     struct op_conv conv; /* as infer left it */
@@ -31,7 +31,6 @@ struct packed_state {
 
 static const struct op_qgemm_inputs linear_inputs = {
     .a = 0, .a_scale = 1, .a_zero = 2, .b = 3, .b_scale = 4, .b_zero = 5};
-enum { Y_SCALE = 6, Y_ZERO = 7, BIAS = 8 };
 
 static const struct op_qgemm_inputs integer_inputs = {.a = 0,
                                                       .a_zero = 2,
@@ -59,11 +58,6 @@ static bool integer_accepts(const struct op_node *op)
     return fits(op, &integer_inputs);
 }
 
-static size_t aligned(size_t size)
-{
-    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-}
-
 /* Scratch memory, and where taps are. */
 static bool lay_out(struct op_node *op, struct packed_state *state,
                     struct error *err)
@@ -72,8 +66,9 @@ static bool lay_out(struct op_node *op, struct packed_state *state,
     size_t threads;
 
     state->turns = (conv->in_size + TURN_EACH - 1) / TURN_EACH;
-    state->border_at = aligned(eng_tensor_size(op->in[state->q.in.a]));
-    state->threads_at = state->border_at + aligned((size_t)conv->in_channels);
+    state->border_at = op_qgemm_aligned(eng_tensor_size(op->in[state->q.in.a]));
+    state->threads_at =
+        state->border_at + op_qgemm_aligned((size_t)conv->in_channels);
     for (int64_t t = 0; t < conv->kernel_size; t++)
         op_window_unflatten(conv->window.spatial, conv->window.kernel, t,
                             state->taps[t]);
@@ -105,10 +100,11 @@ static bool prepare(struct op_node *op, const struct op_qgemm_inputs *in,
                                  .rows = ROWS};
     if (!op_qgemm_prepare(op, &state->q, err))
         return false;
-    state->sums_at = aligned(ROWS * (size_t)state->q.stride);
-    state->results_at = state->sums_at + aligned(ROWS * sizeof(int32_t));
-    state->thread_bytes =
-        state->results_at + aligned(ROWS * (size_t)state->q.n * result);
+    state->sums_at = op_qgemm_aligned(ROWS * (size_t)state->q.stride);
+    state->results_at =
+        state->sums_at + op_qgemm_aligned(ROWS * sizeof(int32_t));
+    state->thread_bytes = state->results_at +
+                          op_qgemm_aligned(ROWS * (size_t)state->q.n * result);
     return lay_out(op, state, err);
 }
 
@@ -241,15 +237,9 @@ static void run_all(const struct op_node *op, const struct op_frame *frame,
         w.scale = op_scale_of(op, frame, q->in.a_scale, 0);
     memset(w.scratch + state->border_at, (uint8_t)w.zero,
            (size_t)state->conv.in_channels);
-    w.g.a_stride = q->stride;
-    w.g.weights = q->packed;
-    w.g.k = q->k;
-    w.g.n = q->n;
+    op_qgemm_side(q, &w.g);
     w.g.a_scale = &w.scale;
     w.g.a_zero = &w.zero;
-    w.g.w_scale = q->w_scale;
-    w.g.w_zero = q->w_zero;
-    w.g.y_stride = q->n;
     team_for(frame->seat, state->conv.batch * state->turns, turn_part, &w);
     team_for(frame->seat, state->conv.batch * state->chunks, run_part, &w);
 }
@@ -257,16 +247,9 @@ static void run_all(const struct op_node *op, const struct op_frame *frame,
 static bool linear_run(const struct op_node *op, const struct op_frame *frame,
                        struct error *err)
 {
-    struct gemm_i8 g = {.out = op->out[0]->dtype == ENG_U8 ? GEMM_I8_U8
-                                                           : GEMM_I8_S8,
-                        .y_scale = op_scale_of(op, frame, Y_SCALE, 0),
-                        .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
+    struct gemm_i8 g = op_qconv_out(op, frame);
 
     (void)err;
-    if (op_has(op, BIAS) && op->in[BIAS]->dtype == ENG_F32)
-        g.bias = op_in(op, frame, BIAS);
-    else if (op_has(op, BIAS))
-        g.offset = op_in(op, frame, BIAS);
     run_all(op, frame, &g);
     return true;
 }

@@ -21,35 +21,9 @@ struct planes_state {
     struct op_conv conv;    /* as infer left it */
     int64_t channels, outs; /* of a group */
     int64_t height, width;  /* of a plane with its border */
-    int64_t rows, columns;  /* of the output */
-    int64_t kernel[2], step[2], apart[2], before[2]; /* rows, columns */
-    int64_t in[2];
+    struct op_side rows, columns;
     size_t acc_at, floats_at, thread_bytes;
 };
-
-/* One spatial dimension is a plane of one row. */
-static void set_dims(struct planes_state *state)
-{
-    const struct op_window *window = &state->conv.window;
-    int shift = 2 - window->spatial;
-    int64_t after[2] = {0}, out[2] = {1, 1};
-
-    for (int i = 0; i < 2; i++) {
-        int from = i - shift;
-
-        state->kernel[i] = from < 0 ? 1 : window->kernel[from];
-        state->step[i] = from < 0 ? 1 : window->stride[from];
-        state->apart[i] = from < 0 ? 1 : window->dilation[from];
-        state->before[i] = from < 0 ? 0 : window->pad[from];
-        state->in[i] = from < 0 ? 1 : window->in[from];
-        after[i] = from < 0 ? 0 : window->pad_end[from];
-        out[i] = from < 0 ? 1 : window->out[from];
-    }
-    state->rows = out[0];
-    state->columns = out[1];
-    state->height = state->before[0] + state->in[0] + after[0];
-    state->width = state->before[1] + state->in[1] + after[1];
-}
 
 static bool planes_accepts(const struct op_node *op)
 {
@@ -68,9 +42,9 @@ static bool set_scratch(struct op_node *op, struct planes_state *state,
                                 &words) &&
         !__builtin_mul_overflow(words, (size_t)state->channels, &words)) {
         state->acc_at = words;
-        state->floats_at = state->acc_at + (size_t)state->columns;
+        state->floats_at = state->acc_at + (size_t)state->columns.out;
         state->thread_bytes =
-            (state->floats_at + (size_t)state->columns) * sizeof(int32_t);
+            (state->floats_at + (size_t)state->columns.out) * sizeof(int32_t);
         if (words < SIZE_MAX / 64 &&
             !__builtin_mul_overflow(state->thread_bytes, (size_t)op->threads,
                                     &op->scratch_bytes))
@@ -89,7 +63,11 @@ static bool planes_prepare(struct op_node *op, struct error *err)
     op->state = state;
     state->channels = state->conv.in_channels / state->conv.groups;
     state->outs = state->conv.out_channels / state->conv.groups;
-    set_dims(state);
+    state->rows = op_window_side(&state->conv.window, 0);
+    state->columns = op_window_side(&state->conv.window, 1);
+    state->height = state->rows.before + state->rows.in + state->rows.after;
+    state->width =
+        state->columns.before + state->columns.in + state->columns.after;
     return set_scratch(op, state, err);
 }
 
@@ -124,12 +102,12 @@ static void load_planes(const struct work *w, int64_t first, int32_t *planes)
                sizeof *planes);
     for (int64_t c = 0; c < state->channels; c++) {
         int32_t *to = planes + c * state->height * state->width +
-                      state->before[0] * state->width + state->before[1];
+                      state->rows.before * state->width + state->columns.before;
         const uint8_t *from = x + (first + c) * state->conv.in_size;
 
-        for (int64_t i = 0; i < state->in[0]; i++)
-            load_row(from + i * state->in[1], state->in[1], flip, zero,
-                     to + i * state->width);
+        for (int64_t i = 0; i < state->rows.in; i++)
+            load_row(from + i * state->columns.in, state->columns.in, flip,
+                     zero, to + i * state->width);
     }
 }
 
@@ -160,14 +138,15 @@ static void sum_row(const struct planes_state *state, const int32_t *planes,
     const uint8_t *w = bytes + weights->first;
 
     for (int64_t c = 0; c < state->channels; c++) {
-        for (int64_t t = 0; t < state->kernel[0] * state->kernel[1]; t++) {
-            int64_t y = t / state->kernel[1] * state->apart[0];
-            int64_t x = t % state->kernel[1] * state->apart[1];
+        for (int64_t t = 0; t < state->rows.kernel * state->columns.kernel;
+             t++) {
+            int64_t y = t / state->columns.kernel * state->rows.apart;
+            int64_t x = t % state->columns.kernel * state->columns.apart;
             int32_t weight =
                 (int32_t)(*w++ ^ (uint8_t)flip) - flip - weights->zero;
 
             add_row(acc, planes + (c * state->height + y) * state->width + x,
-                    (uint32_t)weight, state->columns, state->step[1]);
+                    (uint32_t)weight, state->columns.out, state->columns.step);
         }
     }
 }
@@ -203,13 +182,13 @@ static void channel(const struct work *w, int64_t image, int64_t o,
                  (image * state->conv.out_channels + o) * state->conv.out_size;
 
     op_qconv_bias(op, w->frame, o, &bias);
-    for (int64_t r = 0; r < state->rows; r++, y += state->columns) {
-        for (int64_t i = 0; i < state->columns; i++)
+    for (int64_t r = 0; r < state->rows.out; r++, y += state->columns.out) {
+        for (int64_t i = 0; i < state->columns.out; i++)
             acc[i] = bias.steps;
-        sum_row(state, scratch + r * state->step[0] * state->width, &weights,
+        sum_row(state, scratch + r * state->rows.step * state->width, &weights,
                 op_in(op, w->frame, W), acc);
-        scale_row(acc, state->columns, scale, bias.real, floats);
-        kernels()->quantize_bytes(floats, state->columns, &step, y);
+        scale_row(acc, state->columns.out, scale, bias.real, floats);
+        kernels()->quantize_bytes(floats, state->columns.out, &step, y);
     }
 }
 

@@ -62,16 +62,11 @@ struct pack_how {
     float alpha;
 };
 
-static size_t aligned(size_t size)
-{
-    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-}
-
 /* Scales of float weights lie in front of the panels. */
 static size_t scales_size(const struct pack_how *how)
 {
     return how->type == GEMM_I8_FROM_FLOAT
-               ? aligned((size_t)how->n * sizeof(float))
+               ? op_qgemm_aligned((size_t)how->n * sizeof(float))
                : 0;
 }
 
@@ -216,7 +211,8 @@ static bool set_scratch(struct op_node *op, struct op_qgemm *q,
                         struct error *err)
 {
     enum eng_dtype dtype = op->in[q->in.a]->dtype;
-    size_t list = aligned((size_t)q->rows * sizeof(int32_t)), bytes = 0;
+    size_t list = op_qgemm_aligned((size_t)q->rows * sizeof(int32_t)),
+           bytes = 0;
 
     q->stride = (q->k + GEMM_I8_GROUP - 1) / GEMM_I8_GROUP * GEMM_I8_GROUP;
     q->staged = dtype != ENG_U8 || q->stride != q->k;
@@ -224,7 +220,7 @@ static bool set_scratch(struct op_node *op, struct op_qgemm *q,
         __builtin_mul_overflow((size_t)q->rows, (size_t)q->stride, &bytes))
         return fail(err, ERR_MODEL_INVALID, "the product is too large");
     /* Neither rows nor bytes are near the limit: both tensors exist. */
-    q->zero_at = aligned(bytes);
+    q->zero_at = op_qgemm_aligned(bytes);
     q->sums_at = q->zero_at + list;
     q->scale_at = q->sums_at + list;
     op->scratch_bytes = q->scale_at + list;
@@ -398,6 +394,17 @@ static void set_left(const struct op_node *op, const struct op_frame *frame,
     }
 }
 
+void op_qgemm_side(const struct op_qgemm *q, struct gemm_i8 *g)
+{
+    g->a_stride = q->stride;
+    g->weights = q->packed;
+    g->k = q->k;
+    g->n = q->n;
+    g->w_scale = q->w_scale;
+    g->w_zero = q->w_zero;
+    g->y_stride = q->n;
+}
+
 void op_qgemm_run(const struct op_node *op, const struct op_frame *frame,
                   const struct op_qgemm *q, struct gemm_i8 *g)
 {
@@ -412,12 +419,7 @@ void op_qgemm_run(const struct op_node *op, const struct op_frame *frame,
                      .scale = (float *)(void *)(scratch + q->scale_at)};
 
     g->a = q->staged ? w.bytes : (const uint8_t *)w.a;
-    g->a_stride = q->stride;
-    g->weights = q->packed;
-    g->k = q->k;
-    g->n = q->n;
-    g->w_scale = q->w_scale;
-    g->w_zero = q->w_zero;
+    op_qgemm_side(q, g);
     g->a_sums = w.sums;
     g->y_stride = q->n;
     set_left(op, frame, &w);

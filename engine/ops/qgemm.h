@@ -77,6 +77,18 @@ bool op_qgemm_prepare(struct op_node *op, struct op_qgemm *q,
 void op_qgemm_run(const struct op_node *op, const struct op_frame *frame,
                   const struct op_qgemm *q, struct gemm_i8 *g);
 
+/* For run, by operators that call the kernel themselves: the packed side of
+ * `g`, and rows of a and y. */
+void op_qgemm_side(const struct op_qgemm *q, struct gemm_i8 *g);
+
+/* A part of scratch memory, rounded up. */
+static inline size_t op_qgemm_aligned(size_t size)
+{
+    enum { ALIGNMENT = 64 };
+
+    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
 /* With precision int8 this node is computed with 8-bit integers:
  * linear_int8.c. */
 bool op_int8_fits(const struct eng_graph *graph, const struct eng_node *node);

@@ -164,6 +164,21 @@ static int64_t product(const int64_t *dims, int count)
     return result;
 }
 
+struct op_side op_window_side(const struct op_window *window, int i)
+{
+    int from = i - (2 - window->spatial);
+
+    if (from < 0)
+        return (struct op_side){1, 1, 1, 1, 1, 0, 0};
+    return (struct op_side){.in = window->in[from],
+                            .out = window->out[from],
+                            .kernel = window->kernel[from],
+                            .step = window->stride[from],
+                            .apart = window->dilation[from],
+                            .before = window->pad[from],
+                            .after = window->pad_end[from]};
+}
+
 int64_t op_window_in(const struct op_window *window)
 {
     return product(window->in, window->spatial);

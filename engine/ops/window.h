@@ -43,6 +43,15 @@ enum op_auto_pad { OP_NOTSET, OP_SAME_UPPER, OP_SAME_LOWER, OP_VALID };
 /* The attribute auto_pad. ERR_MODEL_UNSUPPORTED for other words. */
 bool op_auto_pad_read(const struct op_node *op, int *mode, struct error *err);
 
+/* One dimension of a window. */
+struct op_side {
+    int64_t in, out, kernel, step, apart, before, after;
+};
+
+/* Rows (0) or columns (1) of a window of at most two dimensions; one is a
+ * plane of one row. */
+struct op_side op_window_side(const struct op_window *window, int i);
+
 /* Product of the spatial dimensions. */
 int64_t op_window_in(const struct op_window *window);
 int64_t op_window_out(const struct op_window *window);
