@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPSET = 21 };
-
 /* What a family calls the parts of layer %d. */
 struct layer_names {
     const char *qkv[3], *attention, *attention_norm;
@@ -58,7 +56,7 @@ static uint32_t cast(struct hf_build *build, uint32_t x, enum eng_dtype to)
     const struct eng_attr attr = {"to", ENG_ATTR_INT, 1, {.i = to}};
     const struct hf_node node = {.domain = "",
                                  .op = "Cast",
-                                 .version = OPSET,
+                                 .version = HF_OPSET,
                                  .inputs = {x},
                                  .input_count = 1,
                                  .attrs = &attr,
@@ -75,7 +73,7 @@ static uint32_t count_up(struct hf_build *build, uint32_t ids)
     const struct hf_node range = {
         .domain = "",
         .op = "Range",
-        .version = OPSET,
+        .version = HF_OPSET,
         .inputs = {hf_int(build, 0, 0), length, hf_int(build, 1, 0)},
         .input_count = 3};
 

@@ -13,8 +13,6 @@
 
 #include "families.h"
 
-enum { OPSET = 21 };
-
 /* [b, s, h] -> [b, s, out], or [b, h] -> [b, out] */
 static uint32_t dense(struct hf_build *build, const char *name, uint32_t x,
                       int64_t out, const char *act)
@@ -112,7 +110,7 @@ static void question_outputs(struct hf_build *build, uint32_t hidden)
     for (int i = 0; i < 2; i++) {
         const struct hf_node node = {.domain = "",
                                      .op = "Gather",
-                                     .version = OPSET,
+                                     .version = HF_OPSET,
                                      .inputs = {both, hf_int(build, i, 0)},
                                      .input_count = 2,
                                      .attrs = &axis,

@@ -55,7 +55,7 @@ static bool build_graph(struct hf_weights *weights,
         return false;
     }
     graph->file_bytes = weights->bytes;
-    graph->opset = 21;
+    graph->opset = HF_OPSET;
     return check_unused(&build, err) && eng_graph_bind(graph, err);
 }
 

@@ -9,7 +9,7 @@
 
 #include "tensor.h"
 
-enum { OPSET = 21, NODES_PER_LAYER = 24, NODES_AROUND = 64 };
+enum { NODES_PER_LAYER = 24, NODES_AROUND = 64 };
 
 bool hf_failed(const struct hf_build *build)
 {
@@ -298,7 +298,7 @@ uint32_t hf_op(struct hf_build *build, const char *op, uint32_t a, uint32_t b)
 {
     const struct hf_node node = {.domain = "",
                                  .op = op,
-                                 .version = OPSET,
+                                 .version = HF_OPSET,
                                  .inputs = {a, b},
                                  .input_count = 2};
 
@@ -367,7 +367,7 @@ uint32_t hf_norm(struct hf_build *build, const char *name, uint32_t x)
         !has_part(build, name, "weight") && has_part(build, name, "gamma");
     struct hf_node node = {.domain = "",
                            .op = "LayerNormalization",
-                           .version = OPSET,
+                           .version = HF_OPSET,
                            .inputs = {x},
                            .input_count = 3,
                            .attrs = &epsilon,
@@ -385,7 +385,7 @@ uint32_t hf_first_token(struct hf_build *build, uint32_t x)
     const struct eng_attr axis = {"axis", ENG_ATTR_INT, 1, {.i = 1}};
     const struct hf_node node = {.domain = "",
                                  .op = "Gather",
-                                 .version = OPSET,
+                                 .version = HF_OPSET,
                                  .inputs = {x, hf_int(build, 0, 0)},
                                  .input_count = 2,
                                  .attrs = &axis,

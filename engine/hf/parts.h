@@ -19,6 +19,9 @@
 #include "hf/config.h"
 #include "hf/weights.h"
 
+/* What the graph is written in. */
+enum { HF_OPSET = 21 };
+
 struct hf_build {
     struct eng_graph *graph;
     struct hf_weights *weights;
