@@ -56,11 +56,6 @@ void pattern_string(struct pattern *pattern, const char *bytes, size_t size)
         .kind = PATTERN_STRING, .string = bytes, .string_size = size};
 }
 
-void pattern_gpt2(struct pattern *pattern)
-{
-    *pattern = (struct pattern){.kind = PATTERN_GPT2};
-}
-
 /* ---- reading ---- */
 
 static bool add_range(struct pattern_class *members, uint32_t low,

@@ -55,9 +55,6 @@ void pattern_string(struct pattern *pattern, const char *bytes, size_t size);
 /* Reads a regular expression; false if it is not on the list. */
 bool pattern_parse(struct pattern *pattern, const char *regex);
 
-/* The pattern of ByteLevel. */
-void pattern_gpt2(struct pattern *pattern);
-
 /*
  * The first match at or after `at`, within bytes[.., end), which counts as the
  * whole text. false: there is none.

@@ -83,7 +83,8 @@ struct reader {
     uint32_t next;
 };
 
-/* A reader of text[start, end); `next` as text_origin(start). */
+/* A reader of text[start, end); `next` is the code point of the input at which
+ * it starts, for a text that is the input. */
 struct reader text_reader(const struct text *text, size_t start, size_t end,
                           uint32_t next);
 
