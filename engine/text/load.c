@@ -73,9 +73,12 @@ bool load_check_keys(const json_t *component, const char *keys,
 
 static bool wrong(const json_t *component, const char *key, struct error *err)
 {
+    const char *type = load_type(component);
+    bool named = strcmp(type, "?") != 0;
+
     return fail(err, ERR_FILE_INVALID,
-                "tokenizer: '%.60s' of %.60s has a value of the wrong kind",
-                key, load_type(component));
+                "tokenizer: '%.60s'%s%.60s has a value of the wrong kind", key,
+                named ? " of " : "", named ? type : "");
 }
 
 bool load_bool(const json_t *component, const char *key, bool otherwise,

@@ -14,6 +14,7 @@
 /* The rest of the bytes up to the next line end, without blanks behind. */
 static struct tok_string next_line(struct tok_text *rest)
 {
+    static const char blanks[] = {' ', '\t', '\r', '\v', '\f'};
     const char *end = memchr(rest->bytes, '\n', rest->size);
     size_t size = end ? (size_t)(end - rest->bytes) : rest->size;
     struct tok_string line = {rest->bytes, size};
@@ -22,7 +23,7 @@ static struct tok_string next_line(struct tok_text *rest)
     rest->bytes += size;
     rest->size -= size;
     while (line.size > 0 &&
-           strchr(" \t\r\v\f", line.bytes[line.size - 1]) != NULL)
+           memchr(blanks, line.bytes[line.size - 1], sizeof(blanks)) != NULL)
         line.size--;
     return line;
 }
@@ -38,13 +39,37 @@ static bool has_capital(struct tok_string line)
     return false;
 }
 
+/* The lines as tokens; the id of each is its place. */
+static bool read_lines(struct tok_text rest, struct vocab *out,
+                       struct error *err)
+{
+    for (int32_t id = 0; rest.size > 0; id++) {
+        struct tok_string line = next_line(&rest);
+        int32_t before = vocab_find(out, line.bytes, line.size);
+
+        if (id == TOK_VOCAB_MAX)
+            return load_invalid(err, "vocab has more tokens than the limit");
+        if (memchr(line.bytes, '\0', line.size))
+            return fail(err, ERR_FILE_INVALID,
+                        "tokenizer: line %d of vocab.txt holds NUL", id + 1);
+        if (before >= 0)
+            return fail(err, ERR_FILE_INVALID,
+                        "tokenizer: line %d of vocab.txt is line %d again",
+                        id + 1, before + 1);
+        if (!vocab_add(out, line.bytes, line.size, id))
+            return load_no_memory(err);
+    }
+    return true;
+}
+
 /* Appends the vocabulary; *cased = has it words with capital letters? */
-static void put_vocab(struct tok_text rest, struct buf *out, bool *cased)
+static void put_vocab(const struct vocab *vocab, struct buf *out, bool *cased)
 {
     *cased = false;
     buf_string(out, "{");
-    for (size_t id = 0; rest.size > 0; id++) {
-        struct tok_string line = next_line(&rest);
+    for (size_t id = 0; id < vocab->count; id++) {
+        const struct vocab_entry *entry = &vocab->entries[id];
+        struct tok_string line = {vocab->bytes + entry->start, entry->size};
 
         *cased = *cased || has_capital(line);
         buf_string(out, id > 0 ? "," : "");
@@ -55,34 +80,27 @@ static void put_vocab(struct tok_text rest, struct buf *out, bool *cased)
 }
 
 /* The id of the line that is this token; -1 = none. */
-static int64_t id_of(struct tok_text rest, const char *token)
+static int32_t id_of(const struct vocab *vocab, const char *token)
 {
-    for (int64_t id = 0; rest.size > 0; id++) {
-        struct tok_string line = next_line(&rest);
-
-        if (line.size == strlen(token) &&
-            memcmp(line.bytes, token, line.size) == 0)
-            return id;
-    }
-    return -1;
+    return vocab_find(vocab, token, strlen(token));
 }
 
 /* The special tokens that are there. */
-static void put_added(struct tok_text lines, struct buf *out)
+static void put_added(const struct vocab *vocab, struct buf *out)
 {
     static const char *const names[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
                                         "[MASK]"};
     const char *comma = "";
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        int64_t id = id_of(lines, names[i]);
+        int32_t id = id_of(vocab, names[i]);
 
         if (id < 0)
             continue;
         buf_printf(out,
-                   "%s{\"id\":%lld,\"content\":\"%s\",\"special\":true,"
+                   "%s{\"id\":%d,\"content\":\"%s\",\"special\":true,"
                    "\"normalized\":false}",
-                   comma, (long long)id, names[i]);
+                   comma, id, names[i]);
         comma = ",";
     }
 }
@@ -92,43 +110,44 @@ static bool put_normalizer(const json_t *config, bool cased, struct buf *out,
                            struct error *err)
 {
     const json_t *strip = json_object_get(config, "strip_accents");
-    bool lower, cjk;
+    bool lower, cjk, strips;
 
     if (!load_bool(config, "do_lower_case", !cased, &lower, err) ||
-        !load_bool(config, "tokenize_chinese_chars", true, &cjk, err))
+        !load_bool(config, "tokenize_chinese_chars", true, &cjk, err) ||
+        !load_bool(config, "strip_accents", false, &strips, err))
         return false;
     buf_printf(out,
                "{\"type\":\"BertNormalizer\",\"clean_text\":true,"
                "\"handle_chinese_chars\":%s,\"strip_accents\":%s,"
                "\"lowercase\":%s}",
                cjk ? "true" : "false",
-               load_is_null(strip)   ? "null"
-               : json_is_true(strip) ? "true"
-                                     : "false",
+               load_is_null(strip) ? "null"
+               : strips            ? "true"
+                                   : "false",
                lower ? "true" : "false");
     return true;
 }
 
-static bool put_json(struct tok_text lines, const json_t *config,
+static bool put_json(const struct vocab *vocab, const json_t *config,
                      struct buf *out, struct error *err)
 {
-    int64_t cls = id_of(lines, "[CLS]"), sep = id_of(lines, "[SEP]");
+    int32_t cls = id_of(vocab, "[CLS]"), sep = id_of(vocab, "[SEP]");
     bool cased;
 
-    if (cls < 0 || sep < 0 || id_of(lines, "[UNK]") < 0)
+    if (cls < 0 || sep < 0 || id_of(vocab, "[UNK]") < 0)
         return load_invalid(err, "vocab.txt has no [CLS], [SEP] or [UNK]");
     buf_string(out, "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":"
                     "\"[UNK]\",\"continuing_subword_prefix\":\"##\","
                     "\"max_input_chars_per_word\":100,\"vocab\":");
-    put_vocab(lines, out, &cased);
+    put_vocab(vocab, out, &cased);
     buf_string(out, "},\"added_tokens\":[");
-    put_added(lines, out);
+    put_added(vocab, out);
     buf_string(out, "],\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
                     "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\","
                     "\"cleanup\":true},\"post_processor\":{\"type\":"
                     "\"BertProcessing\"");
-    buf_printf(out, ",\"cls\":[\"[CLS]\",%lld],\"sep\":[\"[SEP]\",%lld]}",
-               (long long)cls, (long long)sep);
+    buf_printf(out, ",\"cls\":[\"[CLS]\",%d],\"sep\":[\"[SEP]\",%d]}", cls,
+               sep);
     buf_string(out, ",\"normalizer\":");
     if (!put_normalizer(config, cased, out, err))
         return false;
@@ -142,6 +161,7 @@ struct tok_tokenizer *tok_load_vocab(struct tok_text lines,
     struct tok_tokenizer *tok = NULL;
     json_t *object = NULL;
     json_error_t at;
+    struct vocab vocab = {0};
     struct buf json = {0};
 
     if (config.size > 0) {
@@ -156,8 +176,10 @@ struct tok_tokenizer *tok_load_vocab(struct tok_text lines,
     }
     if (!utf8_valid(lines.bytes, lines.size))
         (void)load_invalid(err, "vocab.txt is not UTF-8");
-    else if (put_json(lines, object, &json, err))
+    else if (read_lines(lines, &vocab, err) &&
+             put_json(&vocab, object, &json, err))
         tok = tok_open_bytes(json.data, json.size, err);
+    vocab_release(&vocab);
     buf_release(&json);
     json_decref(object);
     return tok;

@@ -24,13 +24,16 @@ static bool too_large(struct error *err)
                 TOK_FILE_SIZE_MAX);
 }
 
-/* What jansson is not asked to survive: size, depth and number of values. */
-static bool check_limits(const char *json, size_t size, struct error *err)
+/* What jansson is not asked to survive: size, depth and number of values of
+ * file `what`. */
+static bool check_limits(const char *what, const char *json, size_t size,
+                         struct error *err)
 {
     struct arena arena;
     struct json_scan scan;
     const char *text;
     size_t text_size, values = 1;
+    struct error cause;
     bool ok;
 
     if (size > TOK_FILE_SIZE_MAX)
@@ -41,22 +44,25 @@ static bool check_limits(const char *json, size_t size, struct error *err)
         values += json[i] == ',' || json[i] == '[' || json[i] == '{';
     if (values > TOK_JSON_VALUES_MAX)
         return fail(err, ERR_FILE_INVALID,
-                    "tokenizer: the file has more than %d values",
+                    "%s: the file has more than %d values", what,
                     TOK_JSON_VALUES_MAX);
     arena_init(&arena, 0);
     json_scan_init(&scan, json, size, &arena);
-    ok = json_scan_skip(&scan, TOK_JSON_DEPTH_MAX, &text, &text_size, err) &&
-         json_scan_end(&scan, err);
+    ok = json_scan_skip(&scan, TOK_JSON_DEPTH_MAX, &text, &text_size, &cause) &&
+         json_scan_end(&scan, &cause);
     arena_release(&arena);
-    if (!ok && err->code == ERR_MALFORMED_JSON)
-        err->code = ERR_FILE_INVALID;
-    return ok;
+    return ok || fail(err,
+                      cause.code == ERR_MALFORMED_JSON ? ERR_FILE_INVALID
+                                                       : cause.code,
+                      "%s: %s", what, cause.msg);
 }
 
 struct tok_tokenizer *tok_open_bytes(const char *json, size_t size,
                                      struct error *err)
 {
-    return check_limits(json, size, err) ? tok_load(json, size, err) : NULL;
+    return check_limits("tokenizer", json, size, err)
+               ? tok_load(json, size, err)
+               : NULL;
 }
 
 /* Opens a regular file; O_NONBLOCK so that a FIFO does not hold us up. */
@@ -157,7 +163,8 @@ static struct tok_tokenizer *open_vocab(const char *path, struct error *err)
         ok = fail(err, ERR_OUT_OF_MEMORY, "no memory to open the tokenizer");
     if (ok && exists(name.data))
         ok = read_file(name.data, &config, err) &&
-             check_limits(config.data, config.size, err);
+             check_limits("tokenizer_config.json", config.data, config.size,
+                          err);
     if (ok)
         tok = tok_load_vocab((struct tok_text){lines.data, lines.size},
                              (struct tok_text){config.data, config.size}, err);
@@ -181,19 +188,19 @@ static struct tok_tokenizer *open_json(const char *path, struct error *err)
 struct tok_tokenizer *tok_open(const char *path, struct error *err)
 {
     struct tok_tokenizer *tok = NULL;
-    struct buf name = {0};
+    struct buf json = {0}, lines = {0};
 
     if (!is_folder(path))
         return ends_with(path, ".txt") ? open_vocab(path, err)
                                        : open_json(path, err);
-    if (path_of(path, "vocab.txt", &name) && exists(name.data) &&
-        path_of(path, "tokenizer.json", &name) && !exists(name.data) &&
-        path_of(path, "vocab.txt", &name))
-        tok = open_vocab(name.data, err);
-    else if (path_of(path, "tokenizer.json", &name))
-        tok = open_json(name.data, err);
-    else
+    if (!path_of(path, "tokenizer.json", &json) ||
+        !path_of(path, "vocab.txt", &lines))
         (void)fail(err, ERR_OUT_OF_MEMORY, "no memory to open the tokenizer");
-    buf_release(&name);
+    else if (exists(lines.data) && !exists(json.data))
+        tok = open_vocab(lines.data, err);
+    else
+        tok = open_json(json.data, err);
+    buf_release(&json);
+    buf_release(&lines);
     return tok;
 }

@@ -417,6 +417,57 @@ static void test_tokenizer_file_must_be_regular(void **state)
     assert_int_equal(err.code, ERR_FILE_MISSING);
 }
 
+static void write_file(const char *path, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    (void)fclose(file);
+}
+
+/* Each file, and what its refusal must say. */
+static void test_tokenizer_says_what_is_wrong_beside_a_vocab(void **state)
+{
+    static const struct {
+        const char *lines;
+        size_t size;
+        const char *config, *says;
+    } cases[] = {
+#define LINES(more)                                                            \
+    "[UNK]\n[CLS]\n[SEP]\na\n" more, sizeof("[UNK]\n[CLS]\n[SEP]\na\n" more) - 1
+        {LINES("b\na\n"), "{}", "line 6 of vocab.txt is line 4 again"},
+        {LINES("b\0\n"), "{}", "line 5 of vocab.txt holds NUL"},
+        {LINES("b\0c\n"), "{}", "line 5 of vocab.txt holds NUL"},
+        {LINES("\xff\n"), "{}", "vocab.txt is not UTF-8"},
+        {LINES("b\n"), "", "tokenizer_config.json: expected a value"},
+        {LINES("b\n"), "[1]", "tokenizer_config.json: no object"},
+        {LINES("b\n"), "{\"do_lower_case\":3}", "'do_lower_case' has"},
+        {LINES("b\n"), "{\"strip_accents\":3}", "'strip_accents' has"},
+#undef LINES
+    };
+    char folder[] = "/tmp/specserve-vocab-XXXXXX";
+    char lines[64], config[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(lines, sizeof(lines), "%s/vocab.txt", folder);
+    (void)snprintf(config, sizeof(config), "%s/tokenizer_config.json", folder);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct error err = {0};
+
+        write_file(lines, cases[i].lines, cases[i].size);
+        write_file(config, cases[i].config, strlen(cases[i].config));
+        assert_null(tok_open(folder, &err));
+        assert_int_equal(err.code, ERR_FILE_INVALID);
+        if (!strstr(err.msg, cases[i].says))
+            fail_msg("case %zu says: %s", i, err.msg);
+    }
+    (void)unlink(lines);
+    (void)unlink(config);
+    (void)rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_tokenizer_fails_when_the_arena_is_used_up),
         cmocka_unit_test(test_tokenizer_takes_long_texts_in_linear_time),
         cmocka_unit_test(test_tokenizer_refuses_what_it_cannot_do),
+        cmocka_unit_test(test_tokenizer_says_what_is_wrong_beside_a_vocab),
         cmocka_unit_test(test_tokenizer_takes_merges_in_both_spellings),
         cmocka_unit_test(test_tokenizer_survives_every_cut_of_a_file),
         cmocka_unit_test(test_tokenizer_survives_every_changed_byte),
