@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,11 +20,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PORTS_MAX = 4, TOKENS = 4 };
+enum { PORTS_MAX = 4, TOKENS = 4, PATH_SIZE = 4096 };
 
 #define RUN_BYTES_MAX ((size_t)16 << 20)
 
-static char folder[] = "/dev/shm/specserve-fuzz-hf-XXXXXX";
+static char folder[PATH_SIZE]; /* beneath TMPDIR */
 static int dir = -1;
 
 static void remove_folder(void)
@@ -35,6 +36,10 @@ static void remove_folder(void)
 
 static void make_folder(void)
 {
+    const char *base = getenv("TMPDIR");
+
+    (void)snprintf(folder, sizeof folder, "%s/specserve-fuzz-hf-XXXXXX",
+                   base && *base ? base : "/tmp");
     if (!mkdtemp(folder))
         abort();
     dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
