@@ -280,8 +280,8 @@ func (c *Client) once(ctx context.Context, s settings, op operation, target stri
 }
 
 // codes are of answers that nobody of ours gave; the other clients read them the same way.
-var codes = map[int]string{400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED",
-	429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"}
+var codes = map[int]string{400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED",
+	408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"}
 
 func errorOf(answer *http.Response, got []byte) *APIError {
 	var body struct {

@@ -57,11 +57,11 @@ func TestEveryCataloguedError(t *testing.T) {
 // As in the other clients: nobody of ours answered, the status decides.
 func TestStatusesOfOthers(t *testing.T) {
 	for status, code := range map[int]string{400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED",
-		404: "UNIMPLEMENTED", 418: "UNKNOWN", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"} {
+		404: "NOT_IMPLEMENTED", 408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 418: "UNKNOWN", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"} {
 		err := ask(context.Background(), serving(t, &answering{status: status, body: "<html>"}), "once")
 		var failure *APIError
 		if !errors.As(err, &failure) || failure.Code != code || failure.HTTP != status || failure.Message == "" ||
-			(failure.Retry == "LATER") != (code == "UNAVAILABLE") {
+			(failure.Retry == "LATER") != (code == "UNAVAILABLE" || code == "REQUEST_TIMEOUT") {
 			t.Errorf("%d: got %+v, want %s", status, failure, code)
 		}
 	}

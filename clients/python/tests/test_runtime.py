@@ -2,12 +2,14 @@
 import json
 import pathlib
 import sys
+import time
 import unittest
+from email.utils import formatdate
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "src"))
 
 from specserve import errors, registry, runtime
-from specserve._call import Answer, Options, Prepared
+from specserve._call import Answer, Options, Prepared, retry_after
 from specserve._endpoints import Endpoint, Group
 from specserve._engine import Budget, Engine, Lost, Send, Settings, Sleep
 from specserve._http import Broken, Cut, read_answer, request_bytes
@@ -170,6 +172,25 @@ def parse(data, pieces=1, limit=1000):
     raise AssertionError("not read")
 
 
+class RetryAfter(unittest.TestCase):
+    def test_seconds_a_date_or_nothing(self):
+        def date(seconds):
+            return formatdate(time.time() + seconds, usegmt=True)
+        for header, text, wanted in (
+                ("retry-after", "7", 7), ("retry-after", date(60), 60),
+                ("retry-after", date(-60), 0), ("retry-after", "soon", None),
+                ("retry-after", "\xb2", None), ("retry-after", "-1", None),
+                ("retry-after", "Sat, 99 Nov 2026 08:13:31 GMT", None),
+                ("grpc-retry-pushback-ms", "250", 0.25),
+                ("grpc-retry-pushback-ms", "\xb2", None), ("x", "1", None)):
+            with self.subTest(header, text=text):
+                got = retry_after(Answer("rest", 503, {header: text}, b""))
+                if wanted is None:
+                    self.assertIsNone(got)
+                else:
+                    self.assertAlmostEqual(got, wanted, delta=2)
+
+
 class Http(unittest.TestCase):
     def test_every_way_to_cut_an_answer_gives_the_same(self):
         for data in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -196,7 +217,8 @@ class Http(unittest.TestCase):
                      head + b"Transfer-Encoding: chunked\r\n\r\nz\r\n",
                      head + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
                      head + b"X: " + b"y" * 70000,
-                     b"HTTP/1.1 2000 OK\r\n\r\n", b"HTTP/2 200\r\n\r\n"):
+                     b"HTTP/1.1 2000 OK\r\n\r\n",
+                     b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n", b"HTTP/2 200\r\n\r\n"):
             with self.subTest(data[:60]), self.assertRaises(Broken):
                 parse(data)
 

@@ -86,8 +86,8 @@ function parse(body: Uint8Array): unknown {
 /** Of an answer that nobody of ours gave. */
 function codeOfStatus(status: number): string {
   const codes: Record<number, string> = {
-    400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED",
-    429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE",
+    400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED",
+    408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE",
   };
   return codes[status] ?? "UNKNOWN";
 }

@@ -77,6 +77,20 @@ for (const [prefix, type] of Object.entries(SERVICES)) {
   });
 }
 
+test("of an answer of others the status decides, as in every client", async (t) => {
+  let status;
+  const { url } = await serve(t, () => ({ status, bytes: Buffer.from("<html>") }));
+  const client = new Client({ endpoints: url, attempts: 1 });
+  for (const [number, code] of Object.entries({ 400: "INTERNAL", 401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED", 408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE",
+    418: "UNKNOWN", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE" })) {
+    status = Number(number);
+    const problem = await failure(client.model().health());
+    assert.equal(problem.code, code);
+    assert.equal(problem.constructor, errors.BY_CODE[code]?.type ?? problem.constructor);
+  }
+});
+
 test("a 503 storm ends by itself: attempts stay within the budget", async (t) => {
   const { url, seen } = await serve(t, () => ({ status: 503, body: { error_code: "NOT_READY", error: "x" } }));
   const client = new Client({ endpoints: url, backoffMs: 1 });

@@ -7,6 +7,7 @@ the reply or raises the error that it stands for.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, Mapping, NamedTuple, Optional, Type
 from urllib.parse import quote
@@ -142,15 +143,30 @@ def _json_error(answer: Answer) -> dict[str, Any]:
     return {}
 
 
+def _number(text: str) -> Optional[float]:
+    """Of digits alone; isdigit() takes more than float() does."""
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return float(text)
+    return None
+
+
+def _until(text: str) -> Optional[float]:
+    """Seconds until a date of HTTP."""
+    from email.utils import parsedate_to_datetime
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def retry_after(answer: Answer) -> Optional[float]:
     """Seconds that the server asks to wait, or None."""
     text = answer.headers.get("retry-after", "")
-    if text.isdigit() and len(text) < 9:
-        return float(text)
-    text = answer.headers.get("grpc-retry-pushback-ms", "")
-    if text.isdigit() and len(text) < 12:
-        return int(text) / 1000
-    return None
+    pushback = _number(answer.headers.get("grpc-retry-pushback-ms", ""))
+    seconds = _number(text)
+    if seconds is None and pushback is not None:
+        return pushback / 1000
+    return _until(text) if seconds is None and text else seconds
 
 
 def error_of(answer: Answer) -> errors.ApiError:

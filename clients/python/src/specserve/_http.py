@@ -82,7 +82,8 @@ def _head(source: _Input) -> Generator[None, bytes, tuple[int, bool, dict[str, s
         yield from source.more()
     first = (yield from source.line(HEAD_MAX)).decode("latin-1").split(" ", 2)
     if len(first) < 2 or not first[0].startswith("HTTP/1.") \
-            or not (first[1].isdigit() and len(first[1]) == 3):
+            or not (first[1].isascii() and first[1].isdigit()
+                    and len(first[1]) == 3):
         raise Broken("not an HTTP answer")
     headers: dict[str, str] = {}
     while True:
