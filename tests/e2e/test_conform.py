@@ -8,6 +8,7 @@ import unittest
 import xml.etree.ElementTree
 
 import harness
+import python_clients
 import wrong_server
 
 CHECKS = harness.ROOT / "server/commands/conform/checks.def"
@@ -74,6 +75,20 @@ class Conform(harness.BothCase):
         code, out, _ = conform("--url", url(harness.free_port()), "--only", "H1")
         self.assertEqual(code, 1)
         self.assertIn("FAIL runtime-1.2  H1", out)
+
+    def test_a_long_text_of_the_server_is_cut_between_characters(self):
+        faulty = python_clients.Faulty()
+        self.addCleanup(faulty.stop)
+        for name in ("\u00e9" * 300, "x" + "\u00e9" * 300):
+            faulty.script(
+                {"do": "answer", "body": {
+                    "examples": [{"name": name, "text": "C", "data": {}}],
+                    "usage_instructions": {"body_format": {"data": {}}}}},
+                {"do": "answer", "status": 500})
+            code, out, _ = conform("--url", faulty.url, "--only", "P2", "--json")
+            check, = json.loads(out)["checks"]
+            self.assertEqual((code, check["outcome"]), (1, "failed"))
+            self.assertIn("\u00e9", check["detail"])
 
     def test_usage(self):
         for arguments in ([], ["--url"], ["--url", "ftp://x"], ["--suite", "x",

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "conform.h"
 #include "http_client.h"
+#include "utf8.h"
 
 enum { ANSWER_MAX = 16 * 1024 * 1024, TIMEOUT_MS = 30000 };
 
@@ -35,6 +36,7 @@ bool conform_expect(struct conform_case *test, bool holds, const char *format,
     va_start(args, format);
     (void)vsnprintf(test->detail, sizeof test->detail, format, args);
     va_end(args);
+    utf8_mend(test->detail); /* texts of the server were cut to fit */
     return false;
 }
 

@@ -76,7 +76,7 @@ json_t *conform_requests(struct conform_case *test)
     }
     conform_answer_free(&answer);
     if (conform_expect(test, json_array_size(list) > 0,
-                       "/test_examples has no example"))
+                       "/test_examples has no example, or no body_format"))
         return list;
     json_decref(list);
     return NULL;
