@@ -12,6 +12,7 @@
 
 #include "init/init.h"
 #include "init/read.h"
+#include "ports.h"
 #include "tokenizer.h"
 
 static bool exists(struct init_facts *facts, const char *name)
@@ -224,28 +225,22 @@ void init_release(struct init_facts *facts)
     arena_release(&facts->arena);
 }
 
-static const struct eng_port *
-find_port(const struct init_facts *facts, const char *name,
-          size_t (*count)(const struct eng_model *),
-          const struct eng_port *(*get)(const struct eng_model *, size_t))
-{
-    for (size_t i = 0; i < count(facts->model); i++) {
-        const struct eng_port *port = get(facts->model, i);
-
-        if (strcmp(port->name, name) == 0)
-            return port;
-    }
-    return NULL;
-}
-
 const struct eng_port *init_output(const struct init_facts *facts,
                                    const char *name)
 {
-    return find_port(facts, name, eng_model_output_count, eng_model_output);
+    size_t i;
+
+    return ports_output(facts->model, name, &i)
+               ? eng_model_output(facts->model, i)
+               : NULL;
 }
 
 const struct eng_port *init_input(const struct init_facts *facts,
                                   const char *name)
 {
-    return find_port(facts, name, eng_model_input_count, eng_model_input);
+    size_t i;
+
+    return ports_input(facts->model, name, &i)
+               ? eng_model_input(facts->model, i)
+               : NULL;
 }

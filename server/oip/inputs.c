@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "ports.h"
 #include "utf8.h"
 
 /* One input while it is looked at. */
@@ -253,17 +254,6 @@ static bool take_contents(struct input *input, struct error *err)
 
 /* ---- the request ---- */
 
-static bool find_port(const struct eng_model *model, const char *name,
-                      size_t *index)
-{
-    for (size_t i = 0; i < eng_model_input_count(model); i++)
-        if (strcmp(eng_model_input(model, i)->name, name) == 0) {
-            *index = i;
-            return true;
-        }
-    return false;
-}
-
 static bool take_one(struct input *input, const struct eng_port *port,
                      const struct oip_bytes *raw, struct error *err)
 {
@@ -326,7 +316,7 @@ bool oip_inputs(struct srv_call *call, const struct eng_model *model,
         struct oip_bytes raw = {0};
         size_t index;
 
-        if (!find_port(model, input.name, &index))
+        if (!ports_input(model, input.name, &index))
             return wrong(&input, err, "is not an input of the model");
         input.to = &inputs[index];
         if (input.to->dtype != ENG_NONE)

@@ -5,16 +5,7 @@
 
 #include <string.h>
 
-static bool find_port(const struct eng_model *model, const char *name,
-                      size_t *index)
-{
-    for (size_t i = 0; name && i < eng_model_output_count(model); i++)
-        if (strcmp(eng_model_output(model, i)->name, name) == 0) {
-            *index = i;
-            return true;
-        }
-    return false;
-}
+#include "ports.h"
 
 /* What an output may ask for and this server does not do. */
 static bool check_offered(
@@ -53,7 +44,7 @@ bool oip_outputs_wanted(struct srv_call *call, const struct eng_model *model,
         const char *name =
             request->outputs[i]->name ? request->outputs[i]->name : "";
 
-        if (!find_port(model, name, &list[i]))
+        if (!ports_output(model, name, &list[i]))
             return fail(err, ERR_VALIDATION_ERROR,
                         "output '%.80s' is not an output of the model", name);
         if (taken[list[i]])

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ports.h"
 #include "step.h"
 
 bool step_fail(const struct step_build *build, struct error *err,
@@ -79,22 +80,17 @@ const struct bundle_input *step_text_input(const struct step_build *build,
 bool step_claim_port(const struct step_build *build, const char *key,
                      size_t *index, struct error *err)
 {
-    struct eng_model *model = build->pipeline->model;
     const char *name = step_param(build, key, err);
 
     if (!name)
         return false;
-    for (size_t i = 0; i < eng_model_input_count(model); i++) {
-        if (strcmp(eng_model_input(model, i)->name, name) != 0)
-            continue;
-        if (build->feed_taken[i])
-            return step_fail(build, err,
-                             "another step fills the model's input '%s'", name);
-        build->feed_taken[i] = true;
-        *index = i;
-        return true;
-    }
-    return step_fail(build, err, "the model has no input '%s'", name);
+    if (!ports_input(build->pipeline->model, name, index))
+        return step_fail(build, err, "the model has no input '%s'", name);
+    if (build->feed_taken[*index])
+        return step_fail(build, err,
+                         "another step fills the model's input '%s'", name);
+    build->feed_taken[*index] = true;
+    return true;
 }
 
 bool step_claim_feed(const struct step_build *build, const char *key,

@@ -8,22 +8,13 @@
  */
 #include <string.h>
 
+#include "ports.h"
 #include "step.h"
 
 /* A step reads at most one tensor and leaves at most one value. */
 enum { SLOTS_PER_STEP = 2 };
 
 /* ---- ports ---- */
-
-/* Index of the model's output of this name; the count of outputs if none. */
-static size_t find_port(const struct eng_model *model, const char *name)
-{
-    size_t count = eng_model_output_count(model), i = 0;
-
-    while (i < count && strcmp(eng_model_output(model, i)->name, name) != 0)
-        i++;
-    return i;
-}
 
 /* Elements of a row of [rows, n] or [n]; a tensor of higher rank has as many as
  * its dimensions behind the first say. A fixed first dimension counts no rows. */
@@ -76,10 +67,10 @@ static bool bind_tensor(const struct pipeline *pipeline,
                         const struct bundle_output *output,
                         struct pipeline_slot *slot, struct error *err)
 {
-    size_t i = find_port(pipeline->model, output->from_tensor);
     const struct eng_port *port;
+    size_t i;
 
-    if (i == eng_model_output_count(pipeline->model))
+    if (!ports_output(pipeline->model, output->from_tensor, &i))
         return bad_output(err, slot, "the model has no tensor",
                           output->from_tensor);
     port = eng_model_output(pipeline->model, i);
@@ -222,8 +213,7 @@ bool step_tensor(const struct step_build *build, const char *key, int rank,
 
     if (!name)
         return false;
-    *index = find_port(model, name);
-    if (*index == eng_model_output_count(model))
+    if (!ports_output(model, name, index))
         return step_fail(build, err, "the model has no output '%s'", name);
     port = eng_model_output(model, *index);
     if (port->dtype != ENG_F32)
@@ -258,10 +248,10 @@ static bool read_tensor(const struct step_build *build, const char *name,
                         size_t *slot, struct error *err)
 {
     struct pipeline *pipeline = build->pipeline;
-    size_t index = find_port(pipeline->model, name);
     const struct eng_port *port;
+    size_t index;
 
-    if (index == eng_model_output_count(pipeline->model))
+    if (!ports_output(pipeline->model, name, &index))
         return step_fail(build, err,
                          "there is no value '%s' before this step: no output "
                          "that is filled, no value of an earlier step, and no "

@@ -11,7 +11,7 @@ target_include_directories(test_smiles PRIVATE ${SERVER}/pipeline)
 file(GLOB BUNDLE_SOURCES CONFIGURE_DEPENDS ${SERVER}/bundle*.c)
 file(GLOB PIPELINE_SOURCES CONFIGURE_DEPENDS ${SERVER}/pipeline/*.c)
 add_library(pipeline_only STATIC
-  ${SERVER}/pipeline.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES}
+  ${SERVER}/pipeline.c ${SERVER}/ports.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES}
   ${SERVER}/door/base64.c)
 target_include_directories(pipeline_only
   PUBLIC ${SERVER} ${SERVER}/door ${PROJECT_SOURCE_DIR}/engine)
