@@ -63,16 +63,18 @@ static void diff_words(struct walk *walk, const char *path,
 {
     const struct doc_node *old = doc_get(was, "enum");
     const struct doc_node *words = doc_get(now, "enum");
+    const char *only = doc_string(doc_get(was, "const"), NULL);
     const char *constant = doc_string(doc_get(now, "const"), NULL);
 
-    if (words && !old && !doc_get(was, "const"))
+    if (words && !old && !only)
         breaks(walk, path, "must be one of a list");
+    if (words && only && !in_list(words, only))
+        breaks_about(walk, path, "may no longer be", only);
     for (size_t i = 0; words && i < doc_count(old); i++)
         if (!in_list(words, doc_string(doc_item(old, i), "")))
             breaks_about(walk, path, "may no longer be",
                          doc_string(doc_item(old, i), ""));
-    if (constant &&
-        strcmp(constant, doc_string(doc_get(was, "const"), "")) != 0)
+    if (constant && (!only || strcmp(constant, only) != 0))
         breaks_about(walk, path, "must be", constant);
 }
 
