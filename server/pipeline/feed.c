@@ -180,6 +180,7 @@ static bool put_integer(enum eng_dtype dtype, double number, void *to)
 static bool put_number(enum eng_dtype dtype, double number, void *to)
 {
     float narrow = (float)number;
+    bool is_f16 = dtype == ENG_F16;
     uint16_t half;
 
     switch (dtype) {
@@ -191,10 +192,10 @@ static bool put_number(enum eng_dtype dtype, double number, void *to)
         return true;
     case ENG_F16:
     case ENG_BF16:
-        half = dtype == ENG_F16 ? half_f16_of_float(narrow)
-                                : half_bf16_of_float(narrow);
+        half = is_f16 ? half_f16_of_float(narrow) : half_bf16_of_float(narrow);
         memcpy(to, &half, sizeof half);
-        return true;
+        return isfinite(is_f16 ? half_f16_to_float(half)
+                               : half_bf16_to_float(half));
     case ENG_U8:
     case ENG_I8:
     case ENG_U16:

@@ -52,6 +52,8 @@ size_t eng_dtype_size(enum eng_dtype dtype)
 {
     if (dtype == ENG_STRING)
         return sizeof(struct eng_string);
+    if (dtype == ENG_F16 || dtype == ENG_BF16)
+        return sizeof(uint16_t);
     return dtype == ENG_I64 ? sizeof(int64_t) : sizeof(float);
 }
 
