@@ -143,20 +143,11 @@ static void split_bytes(const struct bpe *bpe, const char *bytes, size_t size,
 
 /* ---- merging a short word ---- */
 
-static const struct bpe_merge *merge_of(const struct bpe *bpe, int32_t left,
-                                        int32_t right)
-{
-    const struct bpe_merge *merge = &bpe->merges[bpe_merge_slot(
-        bpe->merges, bpe->merge_slots, left, right)];
-
-    return merge->left >= 0 ? merge : NULL;
-}
-
 static void set_pair(const struct bpe *bpe, const struct bpe_word *word,
                      const struct bpe_merge **pairs, size_t at)
 {
-    pairs[at] = at + 1 < word->count ? merge_of(bpe, word->pieces[at].id,
-                                                word->pieces[at + 1].id)
+    pairs[at] = at + 1 < word->count ? bpe_merge_of(bpe, word->pieces[at].id,
+                                                    word->pieces[at + 1].id)
                                      : NULL;
 }
 

@@ -28,6 +28,16 @@ struct bpe_word {
     bool failed;         /* memory is out */
 };
 
+/* The merge of this pair, if there are merges; NULL = none. */
+static inline const struct bpe_merge *bpe_merge_of(const struct bpe *bpe,
+                                                   int32_t left, int32_t right)
+{
+    const struct bpe_merge *merge = &bpe->merges[bpe_merge_slot(
+        bpe->merges, bpe->merge_slots, left, right)];
+
+    return merge->left >= 0 ? merge : NULL;
+}
+
 /* Splits the word into pieces and merges them. */
 void bpe_word(const struct tok_tokenizer *tok, const char *bytes, size_t size,
               struct bpe_word *word);

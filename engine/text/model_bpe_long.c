@@ -63,15 +63,10 @@ static struct candidate heap_pop(struct merging *work)
 /* The merge of piece `at` and its right neighbour; NULL = none. */
 static const struct bpe_merge *merge_at(const struct merging *work, int32_t at)
 {
-    const struct bpe *bpe = work->bpe;
-    const struct bpe_merge *merge;
-
     if (work->pieces[at].id < 0 || work->next[at] < 0)
         return NULL;
-    merge = &bpe->merges[bpe_merge_slot(bpe->merges, bpe->merge_slots,
-                                        work->pieces[at].id,
-                                        work->pieces[work->next[at]].id)];
-    return merge->left >= 0 ? merge : NULL;
+    return bpe_merge_of(work->bpe, work->pieces[at].id,
+                        work->pieces[work->next[at]].id);
 }
 
 /* Puts the pair that starts at piece `at` on the heap if it can be merged. */

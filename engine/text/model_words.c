@@ -6,14 +6,14 @@
 bool tokens_grow(struct tokens *tokens)
 {
     size_t capacity = tokens->capacity > 0 ? 2 * tokens->capacity : 256;
-    struct token *items = arena_alloc(tokens->arena, capacity * sizeof(*items));
+    struct token *items =
+        text_grown(tokens->arena, tokens->items, tokens->count * sizeof(*items),
+                   capacity * sizeof(*items));
 
     if (!items) {
         tokens->failed = true;
         return false;
     }
-    if (tokens->count > 0)
-        memcpy(items, tokens->items, tokens->count * sizeof(*items));
     tokens->items = items;
     tokens->capacity = capacity;
     return true;

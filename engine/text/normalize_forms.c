@@ -38,13 +38,12 @@ static bool marks_put(struct marks *marks, struct mark mark)
 {
     if (marks->count == marks->capacity) {
         size_t capacity = marks->capacity > 0 ? 2 * marks->capacity : 64;
-        struct mark *items =
-            arena_alloc(marks->arena, capacity * sizeof(*items));
+        struct mark *items = text_grown(marks->arena, marks->items,
+                                        marks->count * sizeof(*items),
+                                        capacity * sizeof(*items));
 
         if (!items)
             return false;
-        if (marks->count > 0)
-            memcpy(items, marks->items, marks->count * sizeof(*items));
         marks->items = items;
         marks->capacity = capacity;
     }

@@ -5,10 +5,8 @@
 
 enum { FIRST_CAPACITY = 256 };
 
-/* A larger copy of `size` bytes at `old`, in the arena; NULL if memory is out.
- */
-static void *grown(struct arena *arena, const void *old, size_t size,
-                   size_t capacity)
+void *text_grown(struct arena *arena, const void *old, size_t size,
+                 size_t capacity)
 {
     void *new = arena_alloc(arena, capacity);
 
@@ -32,11 +30,12 @@ bool text_reserve(struct text *text, size_t extra)
         capacity *= 2;
     text->failed = text->size + extra > TEXT_SIZE_MAX;
     if (!text->failed) {
-        text->bytes = grown(text->arena, text->bytes, text->size, capacity);
+        text->bytes =
+            text_grown(text->arena, text->bytes, text->size, capacity);
         if (text->tracked)
-            text->from =
-                grown(text->arena, text->from, text->size * sizeof(*text->from),
-                      capacity * sizeof(*text->from));
+            text->from = text_grown(text->arena, text->from,
+                                    text->size * sizeof(*text->from),
+                                    capacity * sizeof(*text->from));
         text->failed = !text->bytes || (text->tracked && !text->from);
     }
     text->capacity = text->failed ? text->size : capacity;
@@ -72,9 +71,9 @@ void changes_put(struct changes *changes, uint32_t cp, int32_t change)
     if (changes->count == changes->capacity) {
         size_t capacity =
             changes->capacity > 0 ? 2 * changes->capacity : FIRST_CAPACITY;
-        struct change *items =
-            grown(changes->arena, changes->items,
-                  changes->count * sizeof(*items), capacity * sizeof(*items));
+        struct change *items = text_grown(changes->arena, changes->items,
+                                          changes->count * sizeof(*items),
+                                          capacity * sizeof(*items));
 
         changes->failed = changes->failed || !items;
         if (!items)
@@ -109,8 +108,8 @@ bool cuts_grow(struct cuts *cuts)
 {
     size_t capacity = cuts->capacity > 0 ? 2 * cuts->capacity : FIRST_CAPACITY;
     struct cut *items =
-        grown(cuts->arena, cuts->items, cuts->count * sizeof(*items),
-              capacity * sizeof(*items));
+        text_grown(cuts->arena, cuts->items, cuts->count * sizeof(*items),
+                   capacity * sizeof(*items));
 
     if (!items) {
         cuts->failed = true;

@@ -33,6 +33,11 @@ struct text {
     bool failed;
 };
 
+/* A copy of `size` bytes at `old` with room for `capacity`, in the arena; NULL
+ * if memory is out. */
+void *text_grown(struct arena *arena, const void *old, size_t size,
+                 size_t capacity);
+
 /* An empty text to be written. */
 void text_init(struct text *text, struct arena *arena, bool tracked);
 
