@@ -23,6 +23,8 @@ void text_init(struct text *text, struct arena *arena, bool tracked)
 bool text_reserve(struct text *text, size_t extra)
 {
     size_t capacity = text->capacity > 0 ? text->capacity : FIRST_CAPACITY;
+    char *bytes = NULL;
+    uint32_t *from = NULL;
 
     if (text->failed || text->size + extra <= text->capacity)
         return !text->failed;
@@ -30,16 +32,21 @@ bool text_reserve(struct text *text, size_t extra)
         capacity *= 2;
     text->failed = text->size + extra > TEXT_SIZE_MAX;
     if (!text->failed) {
-        text->bytes =
-            text_grown(text->arena, text->bytes, text->size, capacity);
+        bytes = text_grown(text->arena, text->bytes, text->size, capacity);
         if (text->tracked)
-            text->from = text_grown(text->arena, text->from,
-                                    text->size * sizeof(*text->from),
-                                    capacity * sizeof(*text->from));
-        text->failed = !text->bytes || (text->tracked && !text->from);
+            from = text_grown(text->arena, text->from,
+                              text->size * sizeof(*text->from),
+                              capacity * sizeof(*text->from));
+        text->failed = !bytes || (text->tracked && !from);
     }
-    text->capacity = text->failed ? text->size : capacity;
-    return !text->failed;
+    if (text->failed) { /* what is there stays, for the steps behind */
+        text->capacity = text->size;
+        return false;
+    }
+    text->bytes = bytes;
+    text->from = from;
+    text->capacity = capacity;
+    return true;
 }
 
 struct reader text_reader(const struct text *text, size_t start, size_t end,

@@ -269,6 +269,40 @@ static void test_hostile_texts_take_memory_in_proportion(void **state)
     tok_close(tok);
 }
 
+/* Every stage may be the one that meets the end of the memory. */
+static void test_memory_may_end_anywhere(void **state)
+{
+    enum { STEP = 256, SIZE = 3000 };
+    struct tok_tokenizer *tok = open_or_die(
+        "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
+        "\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":"
+        "\"bbbbbbbbbbb\"},"
+        "{\"type\":\"Nmt\"},{\"type\":\"Strip\"}]},\"pre_tokenizer\":{\"type\":"
+        "\"Sequence\",\"pretokenizers\":[{\"type\":\"Metaspace\"},{\"type\":"
+        "\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Digits\"}]},"
+        "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":"
+        "{\"u\":0}}}");
+    struct buf text = {0};
+    bool ok = false;
+
+    (void)state;
+    while (text.size < SIZE)
+        buf_string(&text, "aaa 1");
+    for (size_t limit = STEP; !ok; limit += STEP) {
+        struct arena small;
+        struct tok_encoding out = {.scratch = &small, .arena = &small};
+        struct error err = {0};
+
+        assert_true(limit < (size_t)1 << 24);
+        arena_init(&small, limit);
+        ok = tok_encode(tok, text.data, text.size, 0, &out, &err);
+        assert_true(ok || err.code == ERR_OUT_OF_MEMORY);
+        arena_release(&small);
+    }
+    buf_release(&text);
+    tok_close(tok);
+}
+
 static void test_hostile_files_are_refused(void **state)
 {
     struct buf file = {0};
@@ -316,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_no_text_gives_more_tokens_than_the_bound),
         cmocka_unit_test(test_texts_beyond_the_limit_are_not_read),
         cmocka_unit_test(test_hostile_texts_take_memory_in_proportion),
+        cmocka_unit_test(test_memory_may_end_anywhere),
         cmocka_unit_test(test_hostile_files_are_refused),
     };
 
