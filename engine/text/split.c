@@ -19,8 +19,10 @@ void tok_pre_tokenize(const struct tok_tokenizer *tok,
         }
         for (size_t j = 0; j < done.count; j++)
             split_cut(step, splitting, &done.items[j]);
-        if (step->rewrites)
+        if (step->rewrites) {
+            splitting->rewrite.failed |= splitting->text.failed;
             splitting->text = splitting->rewrite;
+        }
         splitting->cuts = splitting->next;
         splitting->next = done;
     }
