@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -53,7 +54,7 @@ type Option func(*settings)
 // WithTimeout bounds a call with all its attempts.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithToken sends a bearer token.
+// WithToken sends a bearer token; over plain HTTP only to this machine.
 func WithToken(token string) Option { return func(s *settings) { s.token = token } }
 
 // WithTraceparent sends a W3C traceparent.
@@ -241,6 +242,12 @@ func lost(err error) *APIError {
 	return failed("UNAVAILABLE", err.Error())
 }
 
+// A secret may go where nobody else can read it: over TLS, or not off the machine.
+func isPrivate(to *url.URL) bool {
+	ip := net.ParseIP(to.Hostname())
+	return to.Scheme == "https" || to.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 func (c *Client) once(ctx context.Context, s settings, op operation, target string, body []byte, reply interface{}) *APIError {
 	r, err := http.NewRequestWithContext(ctx, op.verb, c.base+target, bytes.NewReader(body))
 	if err != nil {
@@ -254,6 +261,9 @@ func (c *Client) once(ctx context.Context, s settings, op operation, target stri
 		}
 	}
 	if s.token != "" {
+		if !isPrivate(r.URL) {
+			return failed("BAD_REQUEST", c.base+": a token is not sent without TLS")
+		}
 		r.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	if op.hasBody {

@@ -167,3 +167,19 @@ func TestJitter(t *testing.T) {
 		t.Errorf("twice %s", texts[0])
 	}
 }
+
+func TestTokenStaysPrivate(t *testing.T) {
+	call := operation{verb: "GET", path: "/x", safety: "once"}
+	sent := ""
+	local := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header.Get("Authorization")
+	}))
+	if err := local.call(context.Background(), call, struct{}{}, new([]byte), []Option{WithToken("secret")}); err != nil || sent != "Bearer secret" {
+		t.Errorf("on this machine: %v, sent %q", err, sent)
+	}
+	away := New("http://192.0.2.1:1", WithToken("secret"))
+	err := away.call(context.Background(), call, struct{}{}, new([]byte), nil)
+	if err == nil || !strings.Contains(err.Error(), "without TLS") {
+		t.Errorf("off this machine: %v", err)
+	}
+}
