@@ -52,14 +52,17 @@ bool text_reserve(struct text *text, size_t extra)
 struct reader text_reader(const struct text *text, size_t start, size_t end,
                           uint32_t next)
 {
-    return (struct reader){text->bytes, text->from, start, end, next};
+    /* one that nothing was written to has none */
+    const char *bytes = text->bytes ? text->bytes : "";
+
+    return (struct reader){bytes, text->from, start, end, next};
 }
 
 void text_put_rest(struct text *text, struct reader *reader)
 {
     size_t size = reader->end - reader->at;
 
-    if (!text_reserve(text, size))
+    if (size == 0 || !text_reserve(text, size))
         return;
     memcpy(text->bytes + text->size, reader->bytes + reader->at, size);
     if (text->from && reader->from)
