@@ -27,26 +27,10 @@ from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 import bad_open_inference
 import bundles
 import harness
+from datatypes import values
 
 BOTH = (triton_http, triton_grpc)
 IDS = [[1, 2, 3, 4, 5]]
-
-
-def values(datatype):
-    """[2, 3] values with the ends of the type."""
-    dtype = triton_to_np_dtype(datatype)
-    if datatype == "BYTES":
-        return np.array([["", "a", "ü"], ["日本", "x" * 300, "\n\"\\"]],
-                        dtype=np.object_)
-    if datatype == "BOOL":
-        return np.array([[True, False, True], [False, False, True]])
-    if datatype == "BF16":
-        return np.array([[0, 1, -1], [2.5, -3e38, 1e-30]], dtype=dtype)
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        return np.array([[info.min, info.max, 0], [1, 2, info.max - 1]], dtype)
-    info = np.finfo(dtype)
-    return np.array([[info.min, info.max, 0], [info.tiny, -1.5, 0.1]], dtype)
 
 
 def same(datatype, left, right):
