@@ -7,8 +7,8 @@
  *
  * Threads: the caller serialises.
  */
-#ifndef DOOR_JSON_FREE_H
-#define DOOR_JSON_FREE_H
+#ifndef WIRE_JSON_FREE_H
+#define WIRE_JSON_FREE_H
 
 #include "json_scan.h"
 

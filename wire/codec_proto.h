@@ -10,8 +10,8 @@
  *
  * Threads: any; the arena belongs to the caller.
  */
-#ifndef DOOR_CODEC_PROTO_H
-#define DOOR_CODEC_PROTO_H
+#ifndef WIRE_CODEC_PROTO_H
+#define WIRE_CODEC_PROTO_H
 
 #include "arena.h"
 #include "buf.h"

@@ -4,8 +4,8 @@
  *
  * Threads: the caller serialises.
  */
-#ifndef DOOR_JSON_READ_H
-#define DOOR_JSON_READ_H
+#ifndef WIRE_JSON_READ_H
+#define WIRE_JSON_READ_H
 
 #include "contract.h"
 #include "json_scan.h"

@@ -9,8 +9,8 @@
  *
  * Threads: any. Compiled patterns are kept for the life of the process.
  */
-#ifndef DOOR_VALIDATE_H
-#define DOOR_VALIDATE_H
+#ifndef WIRE_VALIDATE_H
+#define WIRE_VALIDATE_H
 
 #include <stdbool.h>
 

@@ -13,8 +13,8 @@
  *
  * Threads: any.
  */
-#ifndef DOOR_WIRE_SCAN_H
-#define DOOR_WIRE_SCAN_H
+#ifndef WIRE_SCAN_H
+#define WIRE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * Threads: any; no state.
  */
-#ifndef DOOR_NEAREST_H
-#define DOOR_NEAREST_H
+#ifndef WIRE_NEAREST_H
+#define WIRE_NEAREST_H
 
 #include <stddef.h>
 

@@ -7,8 +7,8 @@
  * Threads: any. Patterns are told apart by address, so they must be constants;
  * what was compiled stays for the life of the process.
  */
-#ifndef DOOR_PATTERN_H
-#define DOOR_PATTERN_H
+#ifndef WIRE_PATTERN_H
+#define WIRE_PATTERN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -13,8 +13,8 @@
  *
  * Threads: any; no state.
  */
-#ifndef DOOR_CODEC_JSON_H
-#define DOOR_CODEC_JSON_H
+#ifndef WIRE_CODEC_JSON_H
+#define WIRE_CODEC_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

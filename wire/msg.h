@@ -7,8 +7,8 @@
  *
  * Threads: any; no state.
  */
-#ifndef DOOR_MSG_H
-#define DOOR_MSG_H
+#ifndef WIRE_MSG_H
+#define WIRE_MSG_H
 
 #include <stdbool.h>
 #include <stddef.h>

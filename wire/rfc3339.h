@@ -3,8 +3,8 @@
  *
  * Threads: any; no state.
  */
-#ifndef DOOR_RFC3339_H
-#define DOOR_RFC3339_H
+#ifndef WIRE_RFC3339_H
+#define WIRE_RFC3339_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * Threads: any; no state.
  */
-#ifndef DOOR_BASE64_H
-#define DOOR_BASE64_H
+#ifndef WIRE_BASE64_H
+#define WIRE_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
