@@ -186,11 +186,24 @@ static bool check_model(struct srv_app *app, struct error *err)
     return ok;
 }
 
+static void tell_batching(const struct srv_app *app)
+{
+    const char *reason, *how = pipeline_batching(app->pipeline, &reason);
+
+    if (*reason)
+        log_event(LOG_INFO, "batching", "model=%s texts=%s reason=\"%s\"",
+                  app->bundle->name, how, reason);
+    else
+        log_event(LOG_INFO, "batching", "model=%s texts=%s", app->bundle->name,
+                  how);
+}
+
 static bool open_pipeline(struct srv_app *app, struct error *err)
 {
     app->pipeline = pipeline_open(app->bundle, app->model, err);
-    if (!app->pipeline)
+    if (!app->pipeline || !pipeline_try_batches(app->pipeline, err))
         return false;
+    tell_batching(app);
     app->workers = calloc((size_t)app->worker_count, sizeof *app->workers);
     if (!app->workers)
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the workers");

@@ -117,9 +117,10 @@ static bool bind_rows(struct pipeline *pipeline, struct error *err)
 /* A batch is large enough when products run at full speed: from some 100 rows
  * on they do. More only makes its requests wait for each other, and falls out of
  * the cache. */
-static void bind_batch(struct pipeline *pipeline)
+static bool bind_batch(struct pipeline *pipeline, struct error *err)
 {
     enum { ROWS_MAX = 64, TOKENS_MAX = 256 };
+    size_t inputs = eng_model_input_count(pipeline->model);
     const struct bundle_serving *serving = &pipeline->bundle->serving;
     int64_t rows = serving->max_batch_size;
 
@@ -127,12 +128,35 @@ static void bind_batch(struct pipeline *pipeline)
     pipeline->batch_rows =
         rows > 0 && rows < ROWS_MAX ? (size_t)rows : ROWS_MAX;
     pipeline->batch_tokens = TOKENS_MAX;
+    pipeline->padding.length_max = SIZE_MAX;
+    pipeline->padding.roles =
+        arena_zalloc(&pipeline->arena, inputs, sizeof *pipeline->padding.roles);
+    pipeline->padding.pads =
+        arena_zalloc(&pipeline->arena, inputs, sizeof *pipeline->padding.pads);
+    return (pipeline->padding.roles && pipeline->padding.pads) ||
+           call_no_memory(err);
 }
 
 bool pipeline_batches(const struct pipeline *pipeline)
 {
-    return pipeline->ragged.possible && pipeline->counts_tokens &&
-           pipeline->batch_rows > 1;
+    return (pipeline->ragged.possible ||
+            pipeline->padding.state == PADDING_TAKEN) &&
+           pipeline->counts_tokens && pipeline->batch_rows > 1;
+}
+
+const char *pipeline_batching(const struct pipeline *pipeline,
+                              const char **reason)
+{
+    *reason = "";
+    if (!pipeline->counts_tokens)
+        return "none";
+    if (pipeline->ragged.possible)
+        return "packed";
+    if (pipeline->padding.state == PADDING_TAKEN)
+        *reason = pipeline->ragged.reason;
+    else
+        *reason = pipeline->padding.reason;
+    return pipeline->padding.state == PADDING_TAKEN ? "padded" : "none";
 }
 
 static bool build_all(struct pipeline *pipeline, struct error *err)
@@ -145,8 +169,7 @@ static bool build_all(struct pipeline *pipeline, struct error *err)
                                    pipeline->bundle->signature.input_count, 1);
     if (!build.feed_taken || !build.tokenized)
         return call_no_memory(err);
-    bind_batch(pipeline);
-    return bind_rows(pipeline, err) &&
+    return bind_batch(pipeline, err) && bind_rows(pipeline, err) &&
            slots_bind(pipeline, pipeline->bundle->postprocess.count, err) &&
            open_steps(&build, err) && check_specials(&build, err) &&
            feeds_bind(&build, err) && slots_check(pipeline, err);

@@ -166,6 +166,20 @@ size_t pipeline_call_tokens(const struct pipeline_call *call);
  * than 1 if it needs several runs. */
 double pipeline_call_share(const struct pipeline_call *call);
 
+/*
+ * Tries on the model whether texts of different length can be padded and run
+ * together, unless they need no padding: alone and padded they must come out
+ * alike. Until it was tried, only the rows of one request run together; if the
+ * model does not take it, texts run one by one. Once, before the first request.
+ * ERR_OUT_OF_MEMORY.
+ */
+bool pipeline_try_batches(struct pipeline *pipeline, struct error *err);
+
+/* How texts of many requests run: "packed" (without padding), "padded" or
+ * "none", and why it is nothing better; "" = no reason. */
+const char *pipeline_batching(const struct pipeline *pipeline,
+                              const char **reason);
+
 /* Requests run faster together than one after the other. */
 bool pipeline_batches(const struct pipeline *pipeline);
 

@@ -1,8 +1,9 @@
 /*
  * The model over many requests: which rows run together, and how.
  *
- *   ragged  rows one after the other, without padding, where the engine knows
- *           the model for an encoder; cut at the token budget
+ *   packed  rows one after the other, without padding, where the engine knows
+ *           the model for an encoder (packed.c)
+ *   padded  rows of near length, padded to the longest (padded.c)
  *   alone   everything else
  *
  * What comes out is copied to each request, in the form that the model gives
@@ -12,27 +13,16 @@
  * fed with, its requests run again one by one, so that it is told to the right
  * one.
  */
+#include "batch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
-#include "step.h"
-
-/* Rows of several calls, in order. */
-struct items {
-    struct pipeline_call **calls;
-    size_t *rows;
-    size_t count, tokens;
-};
-
-struct shift {
-    struct pipeline_worker *worker;
-    const struct pipeline_observer *observer; /* NULL = nobody */
-};
 
 /* ---- who still takes part ---- */
 
-static bool is_over(struct pipeline_call *call)
+bool batch_is_over(struct pipeline_call *call)
 {
     const struct eng_limits *limits = call->request.limits;
 
@@ -47,7 +37,7 @@ static bool is_over(struct pipeline_call *call)
     return call->failure.code != ERR_NONE;
 }
 
-static void fail_call(struct pipeline_call *call, const struct error *err)
+void batch_fail(struct pipeline_call *call, const struct error *err)
 {
     call->failure = *err;
     /* The pipeline refuses what cannot be right: it is a fault of ours. */
@@ -55,192 +45,45 @@ static void fail_call(struct pipeline_call *call, const struct error *err)
         call->failure.code = ERR_INTERNAL;
 }
 
-/* The limits of a run that these calls share. */
-static struct eng_limits shared_limits(struct pipeline_call *const *calls,
-                                       size_t count)
+struct eng_limits batch_limits(const struct items *items)
 {
+    struct pipeline_call *const *calls = items->calls;
     struct eng_limits limits = {0};
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < items->count; i++) {
         const struct eng_limits *own = calls[i]->request.limits;
 
         if (!own)
             limits.deadline_ns = CLOCK_NEVER;
         else if (own->deadline_ns > limits.deadline_ns)
             limits.deadline_ns = own->deadline_ns;
-        if (own && calls[i] == calls[0] && calls[count - 1] == calls[0])
+        if (own && calls[i] == calls[0] && calls[items->count - 1] == calls[0])
             limits.cancelled = own->cancelled;
     }
     return limits;
 }
 
-static void tell(const struct shift *shift, struct pipeline_call *const *calls,
-                 size_t rows, size_t tokens, uint64_t start_ns)
+void batch_tell(const struct shift *shift, const struct items *items,
+                uint64_t start_ns)
 {
-    struct pipeline_ran ran = {.rows = rows,
-                               .tokens = tokens,
+    struct pipeline_ran ran = {.rows = items->count,
+                               .tokens = items->tokens,
                                .compute_ns = clock_now_ns() - start_ns};
 
-    for (size_t i = 0; i < rows; i++) {
-        bool is_first = i == 0 || calls[i] != calls[i - 1];
+    for (size_t i = 0; i < items->count; i++) {
+        struct pipeline_call *call = items->calls[i];
+        bool is_first = i == 0 || call != items->calls[i - 1];
 
         ran.requests += is_first;
-        calls[i]->compute_ns += is_first ? ran.compute_ns : 0;
+        call->compute_ns += is_first ? ran.compute_ns : 0;
     }
     if (shift->observer)
         shift->observer->ran(shift->observer->context, &ran);
 }
 
-/* ---- outputs ---- */
-
-/* A zeroed tensor of the call's own. */
-static bool make_output(struct pipeline_call *call, size_t i,
-                        const struct eng_tensor *shape)
-{
-    struct eng_tensor *output = &call->outputs[i];
-
-    if (output->data)
-        return true;
-    *output = *shape;
-    output->data = arena_zalloc(call->arena, eng_tensor_size(shape) + 1, 1);
-    return output->data || call_no_memory(&call->failure);
-}
-
-static size_t longest_of(const struct pipeline_call *call)
-{
-    size_t longest = 0;
-
-    for (size_t row = 0; row < call->rows; row++)
-        if (call->marks[row].tokens > longest)
-            longest = call->marks[row].tokens;
-    return longest;
-}
-
-/* ---- ragged ---- */
-
-static bool fits_ragged(const struct pipeline_call *call)
-{
-    const struct pipeline *pipeline = call->pipeline;
-
-    if (!pipeline->ragged.possible)
-        return false;
-    for (size_t row = 0; row < call->rows; row++) {
-        size_t tokens = call->marks[row].tokens;
-
-        if (tokens == 0 || tokens > (size_t)pipeline->ragged.length_max)
-            return false;
-    }
-    for (size_t i = 0; i < eng_model_input_count(pipeline->model); i++)
-        if (call->feeds[i].rank != 2 ||
-            call->feeds[i].dims[0] != (int64_t)call->rows ||
-            (size_t)call->feeds[i].dims[1] < longest_of(call))
-            return false;
-    return true;
-}
-
-/* Elements of input `i`, one row after the other, without padding. */
-static void *join_rows(const struct items *items, size_t i, struct arena *arena)
-{
-    size_t each = eng_dtype_size(items->calls[0]->feeds[i].dtype);
-    char *joined = arena_alloc(arena, items->tokens * each), *to = joined;
-
-    for (size_t k = 0; joined && k < items->count; k++) {
-        const struct pipeline_call *call = items->calls[k];
-        const struct eng_tensor *feed = &call->feeds[i];
-        size_t size = call->marks[items->rows[k]].tokens * each;
-
-        memcpy(to,
-               (const char *)feed->data +
-                   items->rows[k] * (size_t)feed->dims[1] * each,
-               size);
-        to += size;
-    }
-    return joined;
-}
-
-/* The shape that the model gives for the call alone. */
-static struct eng_tensor shape_alone(const struct pipeline_call *call, size_t i,
-                                     const struct eng_tensor *output)
-{
-    bool is_tokens = call->pipeline->ragged.outputs[i] == ENG_RAGGED_TOKENS;
-    const struct eng_port *port = eng_model_output(call->pipeline->model, i);
-    struct eng_tensor shape = *output;
-    int64_t rows = (int64_t)call->rows, longest = (int64_t)longest_of(call);
-
-    shape.dims[0] = is_tokens ? rows * longest : rows;
-    if (is_tokens && port->rank != output->rank &&
-        output->rank < ENG_RANK_MAX) {
-        memmove(shape.dims + 2, output->dims + 1,
-                (size_t)(output->rank - 1) * sizeof output->dims[0]);
-        shape.rank++;
-        shape.dims[0] = rows;
-        shape.dims[1] = longest;
-    }
-    return shape;
-}
-
-static void share_out(const struct items *items, size_t i,
-                      const struct eng_tensor *output)
-{
-    const struct pipeline *pipeline = items->calls[0]->pipeline;
-    bool is_tokens = pipeline->ragged.outputs[i] == ENG_RAGGED_TOKENS;
-    size_t each = output->dims[0] > 0
-                      ? eng_tensor_size(output) / (size_t)output->dims[0]
-                      : 0;
-    const char *from = output->data;
-
-    for (size_t k = 0; k < items->count; k++) {
-        struct pipeline_call *call = items->calls[k];
-        size_t row = items->rows[k];
-        size_t size = each * (is_tokens ? call->marks[row].tokens : 1);
-        struct eng_tensor shape = shape_alone(call, i, output);
-
-        if (call->failure.code == ERR_NONE && make_output(call, i, &shape))
-            memcpy((char *)call->outputs[i].data +
-                       row * each * (is_tokens ? longest_of(call) : 1),
-                   from, size);
-        from += size;
-    }
-}
-
-static bool run_ragged(const struct shift *shift, const struct items *items,
-                       struct error *err)
-{
-    struct pipeline_worker *worker = shift->worker;
-    const struct pipeline *pipeline = worker->pipeline;
-    size_t input_count = eng_model_input_count(pipeline->model);
-    struct arena *arena = &worker->scratch;
-    uint64_t start_ns = clock_now_ns();
-    struct eng_limits limits = shared_limits(items->calls, items->count);
-    int64_t *lengths;
-    const void **inputs;
-
-    arena_reset(arena);
-    lengths = arena_alloc(arena, items->count * sizeof *lengths);
-    inputs = arena_zalloc(arena, input_count, sizeof *inputs);
-    if (!lengths || !inputs)
-        return call_no_memory(err);
-    for (size_t k = 0; k < items->count; k++)
-        lengths[k] = (int64_t)items->calls[k]->marks[items->rows[k]].tokens;
-    for (size_t i = 0; i < input_count; i++) {
-        inputs[i] = join_rows(items, i, arena);
-        if (!inputs[i])
-            return call_no_memory(err);
-    }
-    if (!eng_run_ragged(
-            worker->run,
-            &(struct eng_ragged_batch){lengths, items->count, inputs},
-            worker->outputs, &limits, err))
-        return false;
-    for (size_t i = 0; i < eng_model_output_count(pipeline->model); i++)
-        share_out(items, i, &worker->outputs[i]);
-    tell(shift, items->calls, items->count, items->tokens, start_ns);
-    return true;
-}
-
 /* Fails the calls of a run, after trying them one by one. */
 static void run_apart(const struct shift *shift, const struct items *items,
-                      const struct error *cause)
+                      const struct error *cause, batch_run *run)
 {
     bool is_shared = items->calls[0] != items->calls[items->count - 1];
     size_t first = 0;
@@ -253,38 +96,109 @@ static void run_apart(const struct shift *shift, const struct items *items,
             own.tokens += own.calls[0]->marks[items->rows[first++]].tokens;
         own.count = (size_t)(items->calls + first - own.calls);
         if (is_shared && cause->code == ERR_VALIDATION_ERROR &&
-            run_ragged(shift, &own, &err))
+            run(shift, &own, &err))
             continue;
-        fail_call(own.calls[0], &err);
+        batch_fail(own.calls[0], &err);
     }
 }
 
-static void flush(const struct shift *shift, struct items *items)
+void batch_try(const struct shift *shift, const struct items *items,
+               batch_run *run)
 {
     struct error err = {0};
 
-    if (items->count > 0 && !run_ragged(shift, items, &err))
-        run_apart(shift, items, &err);
-    items->count = items->tokens = 0;
+    if (!run(shift, items, &err))
+        run_apart(shift, items, &err, run);
 }
 
-static void add_rows(const struct shift *shift, struct items *items,
-                     struct pipeline_call *call)
+/* ---- rows ---- */
+
+size_t batch_longest(const struct pipeline_call *call)
 {
-    const struct pipeline *pipeline = call->pipeline;
+    size_t longest = 0;
 
-    for (size_t row = 0; row < call->rows; row++) {
-        size_t tokens = call->marks[row].tokens;
+    for (size_t row = 0; row < call->rows; row++)
+        if (call->marks[row].tokens > longest)
+            longest = call->marks[row].tokens;
+    return longest;
+}
 
-        if (items->count == pipeline->batch_rows ||
-            (items->count > 0 &&
-             items->tokens + tokens > pipeline->batch_tokens))
-            flush(shift, items);
-        if (is_over(call))
-            return;
-        items->calls[items->count] = call;
-        items->rows[items->count++] = row;
-        items->tokens += tokens;
+bool batch_has_rows(const struct pipeline_call *call)
+{
+    size_t longest = batch_longest(call);
+
+    for (size_t row = 0; row < call->rows; row++)
+        if (call->marks[row].tokens == 0)
+            return false;
+    for (size_t i = 0; i < eng_model_input_count(call->pipeline->model); i++)
+        if (call->feeds[i].rank != 2 ||
+            call->feeds[i].dims[0] != (int64_t)call->rows ||
+            (size_t)call->feeds[i].dims[1] < longest)
+            return false;
+    return true;
+}
+
+/* A zeroed tensor of the call's own; one that is there must have this shape. */
+static bool make_output(struct pipeline_call *call, size_t i,
+                        const struct eng_tensor *shape)
+{
+    struct eng_tensor *output = &call->outputs[i];
+
+    if (output->data)
+        return eng_tensor_size(output) == eng_tensor_size(shape) ||
+               fail(&call->failure, ERR_OUTPUT_INVALID,
+                    "the rows of the model's output '%.64s' differ in shape",
+                    eng_model_output(call->pipeline->model, i)->name);
+    *output = *shape;
+    output->data = arena_zalloc(call->arena, eng_tensor_size(shape) + 1, 1);
+    return output->data || call_no_memory(&call->failure);
+}
+
+/* The shape that the model gives for the call alone. */
+static struct eng_tensor shape_alone(const struct pipeline_call *call, size_t i,
+                                     const struct eng_tensor *output,
+                                     bool is_tokens, bool is_packed)
+{
+    const struct eng_port *port = eng_model_output(call->pipeline->model, i);
+    struct eng_tensor shape = *output;
+    int64_t rows = (int64_t)call->rows, longest = (int64_t)batch_longest(call);
+
+    shape.dims[0] = is_tokens && is_packed ? rows * longest : rows;
+    if (is_tokens && !is_packed)
+        shape.dims[1] = longest;
+    if (is_tokens && is_packed && port->rank != output->rank &&
+        output->rank < ENG_RANK_MAX) {
+        memmove(shape.dims + 2, output->dims + 1,
+                (size_t)(output->rank - 1) * sizeof output->dims[0]);
+        shape.rank++;
+        shape.dims[0] = rows;
+        shape.dims[1] = longest;
+    }
+    return shape;
+}
+
+void batch_share(const struct items *items, size_t i,
+                 const struct eng_tensor *output, enum eng_ragged_kind kind,
+                 size_t step)
+{
+    bool is_tokens = kind == ENG_RAGGED_TOKENS;
+    size_t all = (size_t)output->dims[0] *
+                 (is_tokens && step > 0 ? (size_t)output->dims[1] : 1);
+    size_t each = all > 0 ? eng_tensor_size(output) / all : 0;
+    const char *from = output->data;
+
+    for (size_t k = 0; k < items->count; k++) {
+        struct pipeline_call *call = items->calls[k];
+        size_t row = items->rows[k], tokens = call->marks[row].tokens;
+        struct eng_tensor shape =
+            shape_alone(call, i, output, is_tokens, step == 0);
+
+        if (call->failure.code == ERR_NONE && make_output(call, i, &shape) &&
+            each > 0)
+            memcpy((char *)call->outputs[i].data +
+                       row * each * (is_tokens ? batch_longest(call) : 1),
+                   from, each * (is_tokens ? tokens : 1));
+        from += each * (!is_tokens ? 1 : step > 0 ? step : tokens);
     }
 }
 
@@ -306,17 +220,19 @@ static void run_alone(const struct shift *shift, struct pipeline_call *call)
 {
     struct pipeline_worker *worker = shift->worker;
     uint64_t start_ns = clock_now_ns();
+    size_t row = 0;
+    struct items items = {&call, &row, 1, pipeline_call_tokens(call)};
     struct error err = {0};
 
-    if (is_over(call))
+    if (batch_is_over(call))
         return;
     if (!eng_run_execute(worker->run, call->feeds, worker->outputs,
                          call->request.limits, &err)) {
-        fail_call(call, &err);
+        batch_fail(call, &err);
         return;
     }
     keep_outputs(worker, call);
-    tell(shift, &call, 1, pipeline_call_tokens(call), start_ns);
+    batch_tell(shift, &items, start_ns);
 }
 
 /* ---- all ---- */
@@ -326,15 +242,11 @@ void pipeline_execute(struct pipeline_worker *worker,
                       const struct pipeline_observer *observer)
 {
     const struct shift shift = {worker, observer};
-    struct items items = {.calls = worker->calls, .rows = worker->rows};
 
+    packed_execute(&shift, calls, count);
+    padded_execute(&shift, calls, count);
     for (size_t i = 0; i < count; i++) {
-        if (fits_ragged(calls[i]))
-            add_rows(&shift, &items, calls[i]);
-    }
-    flush(&shift, &items);
-    for (size_t i = 0; i < count; i++) {
-        if (!fits_ragged(calls[i]))
+        if (!packed_takes(calls[i]) && !padded_takes(calls[i]))
             run_alone(&shift, calls[i]);
     }
 }

@@ -121,10 +121,13 @@ size_t pipeline_call_tokens(const struct pipeline_call *call)
 
 double pipeline_call_share(const struct pipeline_call *call)
 {
+    /* Among more texts there are more of near length. */
+    enum { PADDED_RUNS = 4 };
     const struct pipeline *pipeline = call->pipeline;
+    double runs = pipeline->ragged.possible ? 1 : PADDED_RUNS;
     double rows = (double)call->rows / (double)pipeline->batch_rows;
-    double tokens =
-        (double)pipeline_call_tokens(call) / (double)pipeline->batch_tokens;
+    double tokens = (double)pipeline_call_tokens(call) /
+                    (double)pipeline->batch_tokens / runs;
 
     return rows > tokens ? rows : tokens;
 }

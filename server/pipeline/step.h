@@ -43,6 +43,24 @@ struct pipeline_step {
     void *state;
 };
 
+/* What the tokenizer puts into an input of the model. */
+enum padding_role { PADDING_NONE, PADDING_IDS, PADDING_MASK, PADDING_TYPES };
+
+/* Whether texts may be padded to the length of others: pipeline_try_batches() */
+enum padding_state { PADDING_UNTRIED, PADDING_TAKEN, PADDING_REFUSED };
+
+struct pipeline_padding {
+    enum padding_state state;
+    char reason[240];         /* why not */
+    enum padding_role *roles; /* per model input */
+    int64_t *pads;            /* per model input: what padding is */
+    const int64_t *tokens;    /* some that are text, to try it with */
+    size_t token_count;
+    size_t length_max; /* tokens that the model takes */
+    /* Per model output: rows per token or per text; NULL = unknown. */
+    enum eng_ragged_kind *outputs;
+};
+
 struct pipeline {
     struct arena arena; /* holds everything below */
     const struct srv_bundle *bundle;
@@ -57,6 +75,7 @@ struct pipeline {
     bool counts_tokens; /* a step counts the tokens of each row */
     bool reads_texts;   /* something but the tokenizer needs texts as texts */
     struct eng_ragged ragged; /* whether rows run without padding */
+    struct pipeline_padding padding;
     /* What the engine runs at once, of all requests together; not 0. */
     size_t batch_rows, batch_tokens;
 };

@@ -81,6 +81,42 @@ static bool open_pair(struct step_build *build, struct tokenize *step,
     return true;
 }
 
+/* Some tokens of the vocabulary that are text. */
+static bool list_tokens(struct pipeline *pipeline, struct tok_tokenizer *tok,
+                        struct error *err)
+{
+    enum { TOKENS = 64 };
+    struct pipeline_padding *padding = &pipeline->padding;
+    int64_t *tokens = arena_alloc(&pipeline->arena, TOKENS * sizeof(*tokens));
+    int64_t size = (int64_t)tok_vocab_size(tok);
+
+    if (!tokens)
+        return call_no_memory(err);
+    for (int64_t id = size / 4; id < size && padding->token_count < TOKENS;
+         id++)
+        if (!tok_is_special(tok, id) && id != tok_pad_id(tok))
+            tokens[padding->token_count++] = id;
+    padding->tokens = tokens;
+    return true;
+}
+
+/* What stands in the model's inputs, for who pads them further. */
+static bool note_padding(struct pipeline *pipeline, const struct tokenize *step,
+                         struct error *err)
+{
+    struct pipeline_padding *padding = &pipeline->padding;
+
+    padding->pads[step->ids] = tok_pad_id(step->tok);
+    padding->roles[step->ids] = PADDING_IDS;
+    if (step->has_mask)
+        padding->roles[step->mask] = PADDING_MASK;
+    if (step->has_types)
+        padding->roles[step->types] = PADDING_TYPES;
+    if (step->tokens_max < padding->length_max)
+        padding->length_max = step->tokens_max;
+    return padding->tokens || list_tokens(pipeline, step->tok, err);
+}
+
 static bool open_tokenize(struct step_build *build, void **state,
                           struct error *err)
 {
@@ -111,7 +147,8 @@ static bool open_tokenize(struct step_build *build, void **state,
     step->tok = tok_open(pipeline->bundle->tokenizer_path, err);
     if (!step->tok)
         return false;
-    if (!check_truncation(build, step, err)) {
+    if (!check_truncation(build, step, err) ||
+        !note_padding(build->pipeline, step, err)) {
         close_tokenize(step);
         return false;
     }

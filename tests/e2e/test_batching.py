@@ -1,24 +1,28 @@
 """Texts of different length at once: each gets the answer that it gets alone.
 
-The bundle of sentences runs without padding, so many texts share a run of the
-model; /metrics tells that they did.
+The bundle of sentences runs without padding, relative/ (an encoder of the T5 kind)
+padded to texts of near length; either way many texts share a run of the model, and
+/metrics tells that they did. Models that must not be padded run text by text.
 """
 import concurrent.futures
 import itertools
+import json
 import random
 import re
+import tempfile
 import unittest
 
+import bundles
 import harness
 
-BUNDLE = harness.ROOT / "tests" / "data" / "bundles" / "sentences"
+BUNDLES = harness.ROOT / "tests" / "data" / "bundles"
 WORDS = "a cat sits on the mat and we read two texts of one word or more".split()
 
 
-def texts(count, seed):
-    """From one word to fourteen."""
+def texts(count, seed, longest=14):
+    """From one word to `longest`."""
     draw = random.Random(seed)
-    return [" ".join(draw.choices(WORDS, k=draw.randint(1, 14)))
+    return [" ".join(draw.choices(WORDS, k=draw.randint(1, longest)))
             for _ in range(count)]
 
 
@@ -27,10 +31,9 @@ def predict(port, text):
                              {"input_type": "text", "data": {"text": text}})
 
 
-class Batching(harness.Case):
-    def setUp(self):
-        super().setUp()
-        self.server = self.start(harness.Server, bundle=BUNDLE)
+class Served(harness.Case):
+    def serve(self, bundle):
+        self.server = self.start(harness.Server, bundle=bundle)
 
     def embed(self, text):
         status, answer = predict(self.server.port, text)
@@ -46,17 +49,32 @@ class Batching(harness.Case):
                                   headers={"Accept": "text/plain"})
         return float(re.search(rf"^{name} ([\d.]+)$", body.decode(), re.M)[1])
 
-    def test_a_text_in_company_is_answered_as_alone(self):
-        many = texts(60, 1)
+    def asked_together(self, many, times=4):
+        """Answers as alone; how many runs of the model there were and for how many
+        requests."""
         alone = [self.embed(text) for text in many]
+        names = ["specserve_batch_requests_" + end for end in ("count", "sum")]
+        before = [self.metric(name) for name in names]
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            together = list(pool.map(self.embed, many * 4))
+            together = list(pool.map(self.embed, many * times))
         for got, wanted in zip(together, itertools.cycle(alone)):
             self.same(got, wanted)
-        runs = self.metric("specserve_batch_requests_count")
+        return [self.metric(name) - old for name, old in zip(names, before)]
+
+
+class Batching(Served):
+    bundle = BUNDLES / "sentences"
+
+    def setUp(self):
+        super().setUp()
+        self.serve(self.bundle)
+
+    def test_a_text_in_company_is_answered_as_alone(self):
+        runs, requests = self.asked_together(texts(60, 1))
+        self.assertEqual(requests, 240)
+        self.assertLess(runs, requests)
         self.assertEqual(self.metric("specserve_batch_requests_sum"),
                          self.metric("specserve_batch_rows_sum"))
-        self.assertLess(runs, self.metric("specserve_batch_requests_sum"))
         self.assertGreater(self.metric("specserve_batch_tokens_sum"), 60 * 4)
 
     def test_texts_of_one_request_are_answered_as_alone(self):
@@ -66,8 +84,19 @@ class Batching(harness.Case):
         for got, text in zip(answer["results"]["embedding"], many):
             self.same(got, self.embed(text))
 
+    def test_embeddings_of_many_texts_take_few_runs(self):
+        many = texts(40, 3, longest=4)
+        before = self.metric("specserve_batch_requests_count")
+        status, answer = harness.rest_json(self.server.port, "POST",
+                                           "/v1/embeddings", {"input": many})
+        self.assertEqual(status, 200, answer)
+        self.assertLessEqual(
+            self.metric("specserve_batch_requests_count") - before, 10)
+        for row, text in zip(answer["data"], many):
+            self.same(row["embedding"], self.embed(text))
+
     def test_a_bad_text_fails_alone(self):
-        good, bad = "a cat", "word " * 100
+        good, bad = "a cat", "word " * 300
         wanted = self.embed(good)
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(
@@ -79,6 +108,89 @@ class Batching(harness.Case):
             else:
                 self.assertEqual(status, 200, answer)
                 self.same(answer["results"]["embedding"], wanted)
+
+
+class Padded(Batching):
+    bundle = BUNDLES / "relative"
+
+    def test_vectors_are_those_of_the_reference(self):
+        rows = json.loads((self.bundle / "reference.json").read_text())
+        for row in rows:
+            self.same(self.embed(row["text"]), row["mean"])
+            status, answer = harness.rest_json(
+                self.server.port, "POST", "/v1/embeddings", {"input": [row["ids"]]})
+            self.assertEqual(status, 200, answer)
+            self.same(answer["data"][0]["embedding"], row["mean"])
+
+    def test_long_texts_share_a_run_with_long_ones(self):
+        lengths = texts(30, 4, longest=40)
+        runs, requests = self.asked_together(lengths)
+        self.assertLess(runs, requests)
+
+    def test_the_log_says_how_texts_run(self):
+        self.assertRegex(self.server.logged(),
+                         r'batching model=Relative texts=padded reason="node ')
+
+
+# Models of token ids whose rows must not be padded: the nodes that make y [b, 1] from
+# x [b, n], floats; and what the log says.
+ROWS = [bundles.node("Unsqueeze", ["m"], "y", axes=[1])]
+WRONG = {
+    "no mask": (
+        [bundles.node("ReduceMin", ["x"], "m", axes=[1], keepdims=0), *ROWS],
+        "a padded text has another output 'y' than alone"),
+    "the batch is mixed": (
+        [bundles.node("ReduceSum", ["x"], "s", axes=[1], keepdims=0),
+         bundles.node("Softmax", ["s"], "t", axis=0),
+         bundles.node("Add", ["s", "t"], "m"), *ROWS],
+        "a padded text has another output 'y' than alone"),
+    "the batch is lost": (
+        [bundles.node("ReduceSum", ["x"], "y", axes=[0, 1], keepdims=1)],
+        "output 'y' has no row for each text"),
+}
+
+
+def tokens_bundle(folder, nodes):
+    """The sentences' documents around a model of ids: y of the nodes."""
+    bundle = bundles.copied(
+        folder, BUNDLES / "sentences", "sentences",
+        modelspec=[("    postprocess:\n      steps:\n"
+                    "      - {name: pool, type: pooling}\n"
+                    "      - {name: unit, type: l2_normalize}\n", "")],
+        modelservice=[
+            ("length: 32}", 'length: 1, from: {tensor: "y"}}'),
+            ("length: {embedding: 32}, norm: {embedding: 1.0, tolerance: 0.001}",
+             "length: {embedding: 1}"),
+            (", mask: attention_mask, types: token_type_ids", ""),
+            ("      - {name: attention_mask, dtype: int64, shape: [-1, -1]}\n", ""),
+            ("      - {name: token_type_ids, dtype: int64, shape: [-1, -1]}\n", ""),
+            ("last_hidden_state, dtype: float32, shape: [-1, -1, 32]",
+             '"y", dtype: float32, shape: [-1, 1]'),
+            ("    pool: {tensor: last_hidden_state, method: mean, output: embedding}\n"
+             "    unit: {value: embedding}\n", "")])
+    graph = (b"".join([bundles.node("Cast", ["input_ids"], "x", to=1), *nodes])
+             + bundles.part(2, "wrong")
+             + bundles.port(11, "input_ids", "b", "n", element=7)
+             + bundles.port(12, "y", "r", 1))
+    (bundle / "model.onnx").write_bytes(
+        bundles.part(1, 8) + bundles.part(7, graph)
+        + bundles.part(8, bundles.part(1, "") + bundles.part(2, 11)))
+    return bundle
+
+
+class Refused(Served):
+    def test_what_must_not_be_padded_runs_text_by_text(self):
+        for name, (nodes, reason) in WRONG.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                self.serve(tokens_bundle(folder, nodes))
+                self.assertIn(f'texts=none reason="{reason}"', self.server.logged())
+                many = texts(12, 5)
+                runs, requests = self.asked_together(many, times=2)
+                self.assertEqual(runs, requests)
+                status, answer = predict(self.server.port, many[:4])
+                self.assertEqual(status, 200, answer)
+                for got, text in zip(answer["results"]["embedding"], many):
+                    self.same(got, self.embed(text))
 
 
 if __name__ == "__main__":
