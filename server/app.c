@@ -135,7 +135,7 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
     app->state = APP_STARTING;
     error_clear(err);
     app->bundle = open_bundle(path, err);
-    if (!app->bundle)
+    if (!app->bundle || !digests_open(&app->digests, app->bundle->dir, err))
         goto failed;
     app->worker_count = count_workers(config, &app->bundle->serving, workers);
     app->team = may_share_work(config, &app->bundle->serving) ? team : NULL;
@@ -160,6 +160,7 @@ void app_close(struct srv_app *app)
     if (!app)
         return;
     free_workers(app);
+    digests_close(&app->digests);
     pipeline_close(app->pipeline);
     eng_model_put(app->model);
     metrics_release(&app->metrics);
@@ -246,8 +247,11 @@ bool app_load(struct srv_app *app, struct error *err)
         .team = app->team, .precision = accuracy_precision(app->bundle)};
     uint64_t started_ns = clock_now_ns();
 
+    if (!digests_start(&app->digests, err))
+        return false;
     app->model = eng_model_open(app->bundle->model_path, &options, err);
-    if (!app->model || !check_model(app, err) || !open_pipeline(app, err))
+    if (!app->model || !check_model(app, err) || !open_pipeline(app, err) ||
+        !digests_wait(&app->digests, err))
         return false;
     /* The workers are idle still. */
     if (!accuracy_check(app->bundle, app->model, app->workers[0], err))
@@ -291,6 +295,12 @@ bool app_is_ready(const struct srv_app *app, struct error *err)
                     app->blocked_by);
     return fail(err, ERR_NOT_READY, "the service is %s",
                 state == APP_STARTING ? "starting" : "draining");
+}
+
+void app_tell(const struct srv_app *app, struct srv_call *call)
+{
+    if (app->digests.known)
+        call_tell(call, app->digests.told, CALL_FACTS_MAX);
 }
 
 bool app_takes(const struct srv_app *app, const struct srv_call *call,

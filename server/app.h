@@ -16,6 +16,7 @@
 
 #include "bundle.h"
 #include "config.h"
+#include "digests.h"
 #include "door.h"
 #include "metrics.h"
 #include "oip/stats.h"
@@ -57,6 +58,7 @@ struct srv_app {
     const struct srv_config *config;
     struct eng_team *team; /* NULL = each prediction has one thread */
     struct srv_bundle *bundle;
+    struct srv_digests digests;
     struct eng_model *model;   /* NULL until loaded */
     struct pipeline *pipeline; /* same */
     struct srv_metrics metrics;
@@ -87,7 +89,7 @@ struct srv_app {
  * ModelSpec says so. `team` has the threads of the process; a prediction that
  * is alone may use several unless the ModelSpec allows one core only. `team`
  * and `stop_fd` are borrowed.
- * NULL: ERR_DOCUMENT_INVALID or ERR_OUT_OF_MEMORY.
+ * NULL: ERR_DOCUMENT_INVALID, ERR_OUT_OF_MEMORY, errors of digests_open().
  */
 struct srv_app *app_open(const struct srv_config *config, const char *path,
                          int workers, struct eng_team *team, int stop_fd,
@@ -95,10 +97,11 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
 void app_close(struct srv_app *app);
 
 /*
- * Loads the weights, compares them with the documents and runs the test
+ * Loads the weights and takes their digests, compares them with the documents and runs the test
  * examples; the state becomes APP_READY, or APP_BLOCKED when an example fails
  * (which is no failure of this function: the service answers why). Errors are
- * those of eng_model_open(), pipeline_open() and accuracy_check().
+ * those of eng_model_open(), digests_wait(), pipeline_open() and
+ * accuracy_check().
  */
 bool app_load(struct srv_app *app, struct error *err);
 
@@ -130,6 +133,9 @@ struct pipeline_worker *app_worker_wait(struct srv_app *app,
                                         uint64_t deadline_ns,
                                         const atomic_bool *cancelled,
                                         struct error *err);
+
+/* The answer to `call` says which model gives it; nothing before app_load(). */
+void app_tell(const struct srv_app *app, struct srv_call *call);
 
 /* Counts a finished call; for door_options.finished. */
 void app_count(const struct srv_call *call);

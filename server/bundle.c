@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundle_files.h"
+#include "beneath.h"
 #include "bundle_internal.h"
 
 static void check_all(struct srv_bundle *bundle, int dir_fd,
@@ -29,7 +29,7 @@ static void fill(struct srv_bundle *bundle, struct doc_report *report)
 {
     size_t before = report->faults;
     struct error err = {0};
-    int dir_fd = bundle_dir_open(bundle->dir, &err);
+    int dir_fd = beneath_folder(bundle->dir, &err);
 
     if (dir_fd < 0) {
         doc_fault(report, "FILE", bundle->dir, NULL, "", "%s", err.msg);
@@ -87,7 +87,7 @@ void bundle_check_file(const char *path, struct doc_report *report)
     const char *text;
 
     arena_init(&arena, 0);
-    text = bundle_path_read(path, DOC_SIZE_MAX, &arena, &size, &err);
+    text = beneath_read_path(path, DOC_SIZE_MAX, &arena, &size, &err);
     if (text)
         (void)bundle_load_text(path, text, size, &arena, report, &document);
     else

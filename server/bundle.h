@@ -17,10 +17,7 @@
 
 #include "bundle_parts.h"
 #include "engine.h"
-
-enum bundle_kind { BUNDLE_MODELSPEC, BUNDLE_MODELSERVICE, BUNDLE_BEHAVIORSPEC };
-
-enum { BUNDLE_KIND_COUNT = 3 };
+#include "identity.h"
 
 /* How a text begins that a person has to write; checking warns of it. */
 #define BUNDLE_GAP "FILL IN: "

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundle_files.h"
+#include "beneath.h"
 #include "bundle_internal.h"
 #include "utf8.h"
 
@@ -65,7 +65,7 @@ static void check_file(const struct bundle_check *check, enum bundle_kind kind,
                      "'%s' is no file of the bundle; nothing is fetched", name);
         return;
     }
-    fd = bundle_file_open(check->dir_fd, name, &err);
+    fd = beneath_open(check->dir_fd, name, &err);
     if (fd < 0)
         bundle_fault(check, kind, pointer, "%s", err.msg);
     else
@@ -194,8 +194,8 @@ static void check_citation(const struct bundle_check *check)
         doc_find(bundle->documents[BUNDLE_MODELSERVICE].root, pointer), "");
     struct error err = {0};
     size_t size = 0;
-    const char *text = bundle_file_read(check->dir_fd, name, BIBTEX_MAX,
-                                        &bundle->arena, &size, &err);
+    const char *text = beneath_read(check->dir_fd, name, BIBTEX_MAX,
+                                    &bundle->arena, &size, &err);
 
     if (!text)
         bundle_fault(check, BUNDLE_MODELSERVICE, pointer, "%s", err.msg);

@@ -14,7 +14,6 @@
 
 struct bundle_kind_info {
     const char *api_version, *kind; /* as the document says */
-    const char *endings[2];         /* of file names, before .yaml */
     const struct doc_schema *schema;
     enum doc_dialect dialect;
 };

@@ -10,26 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundle_files.h"
+#include "beneath.h"
 #include "bundle_internal.h"
 #include "schemas.h"
 
 static const struct bundle_kind_info kinds[BUNDLE_KIND_COUNT] = {
-    [BUNDLE_MODELSPEC] = {"piqc.ai/v1alpha1",
-                          "ModelSpec",
-                          {".modelspec", ".modelspec"},
-                          &modelspec_schema,
+    [BUNDLE_MODELSPEC] = {"piqc.ai/v1alpha1", "ModelSpec", &modelspec_schema,
                           DOC_YAML_1_1},
-    [BUNDLE_MODELSERVICE] = {"specserve/v1alpha1",
-                             "ModelService",
-                             {".modelservice", ".modelservice"},
-                             &modelservice_schema,
-                             DOC_YAML_CORE},
-    [BUNDLE_BEHAVIORSPEC] = {"specserve/v1alpha1",
-                             "BehaviorSpec",
-                             {".behavior", ".behaviorspec"},
-                             &behaviorspec_schema,
-                             DOC_YAML_CORE},
+    [BUNDLE_MODELSERVICE] = {"specserve/v1alpha1", "ModelService",
+                             &modelservice_schema, DOC_YAML_CORE},
+    [BUNDLE_BEHAVIORSPEC] = {"specserve/v1alpha1", "BehaviorSpec",
+                             &behaviorspec_schema, DOC_YAML_CORE},
 };
 
 const struct bundle_kind_info *bundle_kind_info(enum bundle_kind kind)
@@ -146,22 +137,6 @@ bool bundle_load_text(const char *file, const char *text, size_t size,
 
 /* ---- the folder ---- */
 
-/* Is `name` a document of this kind? x.modelspec.yaml, .yml, .json */
-static bool names_kind(const char *name, const struct bundle_kind_info *info)
-{
-    static const char *const formats[] = {".yaml", ".yml", ".json"};
-    size_t size = strlen(name);
-
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (!ends_with(name, size, formats[i]))
-            continue;
-        size -= strlen(formats[i]);
-        return ends_with(name, size, info->endings[0]) ||
-               ends_with(name, size, info->endings[1]);
-    }
-    return false;
-}
-
 static void load_named(struct srv_bundle *bundle, int dir_fd, const char *name,
                        enum bundle_kind kind, struct doc_report *report)
 {
@@ -175,8 +150,8 @@ static void load_named(struct srv_bundle *bundle, int dir_fd, const char *name,
         doc_fault(report, "FILE", name, NULL, "", "no memory");
         return;
     }
-    text = bundle_file_read(dir_fd, name, DOC_SIZE_MAX, &bundle->arena, &size,
-                            &err);
+    text =
+        beneath_read(dir_fd, name, DOC_SIZE_MAX, &bundle->arena, &size, &err);
     if (!text) {
         doc_fault(report, "FILE", file, NULL, "", "%s", err.msg);
         return;
@@ -251,7 +226,7 @@ static void load_kind(struct srv_bundle *bundle, int dir_fd,
     for (size_t i = 0; i < list->count; i++) {
         const char *name = list->names[i];
 
-        if (!names_kind(name, &kinds[kind]))
+        if (!bundle_names_kind(name, kind))
             continue;
         if (found)
             doc_fault(report, "MS190", bundle->dir, NULL, "",
@@ -264,7 +239,7 @@ static void load_kind(struct srv_bundle *bundle, int dir_fd,
     if (!found && kind != BUNDLE_BEHAVIORSPEC)
         doc_fault(report, "MS190", bundle->dir, NULL, "",
                   "the bundle has no %s, a file *%s.yaml", kinds[kind].kind,
-                  kinds[kind].endings[0]);
+                  bundle_kind_ending(kind));
 }
 
 void bundle_load(struct srv_bundle *bundle, int dir_fd,

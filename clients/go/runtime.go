@@ -231,6 +231,16 @@ type RuntimeInfoResponse struct {
 
 	// Instruction set that the engine chose.
 	Engine *string `json:"engine,omitempty"`
+
+	// sha256: and the digest of documents and model. Absent while the service starts.
+	BundleDigest *string `json:"bundle_digest,omitempty"`
+
+	// Digest of the weights and all other files that the model is made of. Absent while the service
+	// starts.
+	ModelDigest *string `json:"model_digest,omitempty"`
+
+	// Digest of the documents that describe the model.
+	DocumentsDigest *string `json:"documents_digest,omitempty"`
 }
 
 // RuntimeMetricsRequest: specserve.runtime.v1.MetricsRequest

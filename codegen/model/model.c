@@ -21,15 +21,6 @@ static const struct {
 
 /* ---- load ---- */
 
-static bool is_service(const char *name)
-{
-    static const char ending[] = ".modelservice.yaml";
-    size_t size = strlen(name);
-
-    return size >= sizeof ending &&
-           strcmp(name + size - (sizeof ending - 1), ending) == 0;
-}
-
 /* The path of the service document, or NULL after a fault. */
 static const char *find_service(struct cg_ir *ir, const char *dir)
 {
@@ -39,7 +30,7 @@ static const char *find_service(struct cg_ir *ir, const char *dir)
     size_t count = 0;
 
     while (folder && (entry = readdir(folder)))
-        if (is_service(entry->d_name)) {
+        if (bundle_names_kind(entry->d_name, BUNDLE_MODELSERVICE)) {
             found = cg_text(ir, "%s/%s", dir, entry->d_name);
             count++;
         }
@@ -64,8 +55,11 @@ static const struct doc_node *parse(struct cg_ir *ir, const char *file)
         return NULL;
     }
     doc_report_init(&report, &ir->arena);
-    root = doc_parse_yaml(file, text.data ? text.data : "", text.size,
-                          DOC_YAML_CORE, &ir->arena, &report);
+    root = strcmp(file + strlen(file) - 5, ".json") == 0
+               ? doc_parse_json(file, text.data ? text.data : "", text.size,
+                                &ir->arena, &report)
+               : doc_parse_yaml(file, text.data ? text.data : "", text.size,
+                                DOC_YAML_CORE, &ir->arena, &report);
     for (size_t i = 0; i < report.count; i++)
         if (report.issues[i].severity == DOC_FAULT)
             cg_fault(ir,
@@ -129,12 +123,19 @@ bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
     const char *file = find_service(ir, dir);
     const struct doc_node *root = file ? parse(ir, file) : NULL;
     const struct doc_node *types;
+    struct identity is;
+    struct error err;
 
     if (!root)
         return false;
+    if (!identity_read(dir, NULL, &is, &err)) {
+        cg_fault(ir, (struct cg_loc){.file = dir}, "bundle", "%s", err.msg);
+        return false;
+    }
     *model = (struct cg_model){
         .name = need_name(ir, file, root, "metadata.name", "._-"),
         .version = need(ir, file, root, "metadata.version"),
+        .is = is,
         .doc = doc_string(doc_at(root, "metadata.description"), "A model."),
         .spec = doc_get(root, "spec"),
         .inputs = doc_at(root, "spec.signature.inputs"),

@@ -13,10 +13,12 @@
 #ifndef CODEGEN_MODEL_H
 #define CODEGEN_MODEL_H
 
+#include "identity.h"
 #include "ir.h"
 
 struct cg_model {
     const char *name, *version; /* "Solubility", "1.0.0" */
+    struct identity is;         /* what /info of a server of the bundle says */
     const char *doc;
     const char *input_type;      /* of requests: "text" */
     const struct doc_node *spec; /* the ModelService's */
@@ -31,7 +33,8 @@ typedef void cg_model_writer(struct cg_ir *ir, const struct cg_model *model,
 #include "languages.def"
 #undef LANGUAGE
 
-/* Reads the one *.modelservice.yaml in `dir`. false after faults. */
+/* Reads the ModelService in `dir` and takes the digests of the bundle. false
+ * after faults. */
 bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model);
 
 /* The command: loads, writes and puts the file into `out`. Faults of the

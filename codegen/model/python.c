@@ -154,6 +154,8 @@ static void put_tables(struct writer *to)
     json_put_text(out, model->name);
     buf_string(out, "\n    VERSION = ");
     json_put_text(out, model->version);
+    buf_printf(out, "\n    BUNDLE_DIGEST = \"%s\"\n    MODEL_DIGEST = \"%s\"",
+               model->is.bundle, model->is.model);
     buf_string(out, "\n    INPUT_TYPE = ");
     json_put_text(out, model->input_type);
     buf_string(out, "\n    INPUTS = (\n");

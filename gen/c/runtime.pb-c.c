@@ -2780,7 +2780,7 @@ const ProtobufCMessageDescriptor runtime__info_request__descriptor =
   (ProtobufCMessageInit) runtime__info_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor runtime__info_response__field_descriptors[10] =
+static const ProtobufCFieldDescriptor runtime__info_response__field_descriptors[13] =
 {
   {
     "name",
@@ -2902,14 +2902,53 @@ static const ProtobufCFieldDescriptor runtime__info_response__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bundle_digest",
+    11,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__InfoResponse, bundle_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "model_digest",
+    12,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__InfoResponse, model_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "documents_digest",
+    13,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__InfoResponse, documents_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned runtime__info_response__field_indices_by_name[] = {
+  10,   /* field[10] = bundle_digest */
   3,   /* field[3] = citation */
   1,   /* field[1] = description */
+  12,   /* field[12] = documents_digest */
   9,   /* field[9] = engine */
   7,   /* field[7] = framework */
   2,   /* field[2] = license */
   4,   /* field[4] = maintainer */
+  11,   /* field[11] = model_digest */
   5,   /* field[5] = model_id */
   6,   /* field[6] = model_version */
   0,   /* field[0] = name */
@@ -2918,7 +2957,7 @@ static const unsigned runtime__info_response__field_indices_by_name[] = {
 static const ProtobufCIntRange runtime__info_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor runtime__info_response__descriptor =
 {
@@ -2928,7 +2967,7 @@ const ProtobufCMessageDescriptor runtime__info_response__descriptor =
   "Runtime__InfoResponse",
   "runtime",
   sizeof(Runtime__InfoResponse),
-  10,
+  13,
   runtime__info_response__field_descriptors,
   runtime__info_response__field_indices_by_name,
   1,  runtime__info_response__number_ranges,

@@ -374,10 +374,13 @@ struct  Runtime__InfoResponse
   char *framework;
   char *task;
   char *engine;
+  char *bundle_digest;
+  char *model_digest;
+  char *documents_digest;
 };
 #define RUNTIME__INFO_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&runtime__info_response__descriptor) \
-    , NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    , NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 
 
 struct  Runtime__MetricsRequest

@@ -720,6 +720,21 @@ static const struct msg_field runtime_info_response_fields[] = {
      .kind = MSG_STR,
      .card = MSG_ONE,
      .offset = offsetof(Runtime__InfoResponse, engine)},
+    {.json = "bundle_digest",
+     .number = 11,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Runtime__InfoResponse, bundle_digest)},
+    {.json = "model_digest",
+     .number = 12,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Runtime__InfoResponse, model_digest)},
+    {.json = "documents_digest",
+     .number = 13,
+     .kind = MSG_STR,
+     .card = MSG_ONE,
+     .offset = offsetof(Runtime__InfoResponse, documents_digest)},
 };
 
 const struct msg_def runtime_info_response_def = {

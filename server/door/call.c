@@ -70,6 +70,14 @@ void call_add_header(struct srv_call *call, const char *name, const char *value)
         (struct srv_header){.name = name, .value = value};
 }
 
+void call_tell(struct srv_call *call, const struct srv_header *facts,
+               size_t count)
+{
+    assert(count <= CALL_FACTS_MAX);
+    call->facts = facts;
+    call->fact_count = count;
+}
+
 void call_after(struct srv_call *call, void (*after)(void *context),
                 void *context)
 {
@@ -395,6 +403,7 @@ bool call_begin(struct srv_call *call)
     error_clear(err);
     buf_clear(&call->out);
     call->content_type = NULL;
+    call->fact_count = 0;
     call->reply_header_count = 0;
     call->after = NULL;
     call->work = NULL;

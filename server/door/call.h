@@ -32,7 +32,7 @@ struct srv_header {
     const char *value;
 };
 
-enum { CALL_HEADERS_MAX = 2 };
+enum { CALL_HEADERS_MAX = 2, CALL_FACTS_MAX = 2 };
 
 /* Bytes that a handler answers instead of a message (REST only). */
 struct srv_raw {
@@ -74,6 +74,8 @@ struct srv_call {
     int grpc_status;          /* same */
     struct srv_header reply_headers[CALL_HEADERS_MAX]; /* REST */
     size_t reply_header_count;
+    const struct srv_header *facts; /* see call_tell(); either door */
+    size_t fact_count;
     void (*after)(void *context); /* see call_after() */
     void *after_context;
 
@@ -127,6 +129,12 @@ void call_answer_raw(struct srv_call *call, const char *content_type,
  * CALL_HEADERS_MAX, which a codec of ours must not exceed. */
 void call_add_header(struct srv_call *call, const char *name,
                      const char *value);
+
+/* Answers with `count` more headers (REST) or trailers (gRPC), whatever becomes
+ * of the call; lower-case names. They live as long as the app. At most
+ * CALL_FACTS_MAX. */
+void call_tell(struct srv_call *call, const struct srv_header *facts,
+               size_t count);
 
 /*
  * Calls `after(context)` once the answer is encoded, or when it never will be:

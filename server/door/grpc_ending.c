@@ -7,7 +7,8 @@
  *                            AIP-193 describes; gRPC libraries can unpack it
  *   grpc-retry-pushback-ms   how long to wait, when there is such a time
  *
- * Good or bad, x-request-id comes back if the caller sent one.
+ * Good or bad, x-request-id comes back if the caller sent one, and what the
+ * handler had to tell (call_tell()).
  *
  * The two messages are written by hand: five fields need no generated code.
  */
@@ -139,6 +140,9 @@ void grpc_ending_init(struct grpc_ending *ending, const struct srv_call *call)
     if (id)
         add_trailer(ending, "x-request-id", grpc_slice_from_copied_string(id));
     add_work(ending, call);
+    for (size_t i = 0; i < call->fact_count; i++)
+        add_trailer(ending, call->facts[i].name,
+                    grpc_slice_from_static_string(call->facts[i].value));
     if (ending->status == GRPC_STATUS_OK)
         return;
     ending->message = grpc_slice_from_copied_string(call->err.msg);

@@ -168,7 +168,7 @@ uint64_t rpc_write_limit_ns(size_t size);
 
 /* Status, message and trailing metadata. */
 struct grpc_ending {
-    grpc_metadata trailers[8];
+    grpc_metadata trailers[8 + CALL_FACTS_MAX];
     size_t count;
     grpc_slice message;
     grpc_status_code status;

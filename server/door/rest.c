@@ -333,6 +333,15 @@ static bool add_work(const struct srv_call *call, struct MHD_Response *response)
                      call->truncated ? "true" : "false"));
 }
 
+static bool add_all(struct MHD_Response *response,
+                    const struct srv_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!add_text(response, headers[i].name, headers[i].value))
+            return false;
+    return true;
+}
+
 static bool add_headers(const struct rest_request *request,
                         struct MHD_Response *response)
 {
@@ -340,11 +349,9 @@ static bool add_headers(const struct rest_request *request,
     bool last =
         atomic_load_explicit(&request->rest->leaving, memory_order_relaxed);
 
-    for (size_t i = 0; i < call->reply_header_count; i++)
-        if (!add_text(response, call->reply_headers[i].name,
-                      call->reply_headers[i].value))
-            return false;
-    return add_text(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+    return add_all(response, call->reply_headers, call->reply_header_count) &&
+           add_all(response, call->facts, call->fact_count) &&
+           add_text(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                     call->content_type) &&
            add_retry_after(response, call->retry_after_s) &&
            add_work(call, response) &&

@@ -1,5 +1,5 @@
 /*
- * GET /info: name, purpose, license, citation and maintainer.
+ * GET /info: name, purpose, license, citation, maintainer and digests.
  */
 #include "reply.h"
 
@@ -9,6 +9,8 @@ bool handle_info(struct srv_call *call,
 {
     const struct srv_app *app = call->app;
     const struct srv_bundle *bundle = app->bundle;
+
+    const struct identity *is = &app->digests.is;
 
     (void)request;
     (void)err;
@@ -21,5 +23,10 @@ bool handle_info(struct srv_call *call,
     reply->model_version = reply_text(bundle->version);
     reply->framework = reply_text(bundle->framework);
     reply->task = reply_text(bundle->task);
+    reply->documents_digest = reply_text(is->documents);
+    if (!app->digests.known)
+        return true;
+    reply->bundle_digest = reply_text(is->bundle);
+    reply->model_digest = reply_text(is->model);
     return true;
 }

@@ -22,6 +22,7 @@ struct work {
 
 bool work_taken(struct srv_call *call, struct error *err)
 {
+    app_tell(call->app, call);
     if (app_takes(call->app, call, err))
         return true;
     call->retry_after_s = RETRY_AFTER_S;

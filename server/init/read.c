@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundle_files.h"
+#include "beneath.h"
 #include "json_object.h"
 
 enum { FILE_MAX = 4 << 20, DEPTH = 16, MEMBERS = 1 << 16 };
@@ -15,11 +15,11 @@ enum { FILE_MAX = 4 << 20, DEPTH = 16, MEMBERS = 1 << 16 };
 static char *read_text(struct init_facts *facts, const char *name, size_t *size,
                        struct error *err)
 {
-    int dir = bundle_dir_open(facts->dir, err);
+    int dir = beneath_folder(facts->dir, err);
     char *text = NULL;
 
     if (dir >= 0) {
-        text = bundle_file_read(dir, name, FILE_MAX, &facts->arena, size, err);
+        text = beneath_read(dir, name, FILE_MAX, &facts->arena, size, err);
         (void)close(dir);
     }
     return text;

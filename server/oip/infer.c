@@ -129,6 +129,7 @@ static bool infer(struct srv_call *call,
 
     if (!app)
         return false;
+    app_tell(app, call);
     if (!app_takes(app, call, err)) {
         call->retry_after_s = RETRY_AFTER_S;
         return false;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundle_files.h"
+#include "beneath.h"
 #include "utf8.h"
 
 enum { LABELS_SIZE_MAX = 1 << 20 };
@@ -91,13 +91,13 @@ static char *read_labels(const struct step_build *build, const char *name,
                          size_t *size, struct error *err)
 {
     const struct srv_bundle *bundle = build->pipeline->bundle;
-    int dir = bundle_dir_open(bundle->dir, err);
+    int dir = beneath_folder(bundle->dir, err);
     char *text;
 
     if (dir < 0)
         return NULL;
-    text = bundle_file_read(dir, name, LABELS_SIZE_MAX, &build->pipeline->arena,
-                            size, err);
+    text = beneath_read(dir, name, LABELS_SIZE_MAX, &build->pipeline->arena,
+                        size, err);
     (void)close(dir);
     return text;
 }

@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 
+import bundles
 import harness
 import python_clients
 import specserve
@@ -402,7 +403,7 @@ class Typed(unittest.TestCase):
             name, self.folder / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        self.addCleanup(sys.modules.pop, name)
+        self.addCleanup(sys.modules.pop, name, None)
         spec.loader.exec_module(module)
         return module
 
@@ -479,6 +480,47 @@ class Typed(unittest.TestCase):
                 module.Solubility(client).predict(text="CCO")
             self.assertEqual(raised.exception.code, "MODEL_CHANGED")
             self.assertEqual(client.model().metrics().requests_served, 0)
+
+    def test_other_weights_under_one_version_are_told(self):
+        bundle = bundles.steered(self.folder)
+        module = self.generate(bundle, "steered")
+        weights = bundle / "model.onnx"
+        data = weights.read_bytes()
+        server = harness.Server(bundle=bundle)
+        self.addCleanup(server.stop)
+        models = []
+        for protocol in SCHEMES:
+            client = specserve.Client(endpoints=address(server.port, protocol))
+            self.addCleanup(client.close)
+            models.append(module.Steered(client))
+            self.assertGreaterEqual(models[-1].predict(x=[4.0]).y, 2)
+        server.stop()
+        weights.write_bytes(data.replace(b"steered", b"altered", 1))
+        server = harness.Server(bundle=bundle, port=server.port)
+        self.addCleanup(server.stop)
+        for old in models:  # they have compared /info with the first server
+            with self.assertRaisesRegex(specserve.ModelChangedError,
+                                        "the answer is of the model"):
+                old.predict(x=[4.0])
+            client = specserve.Client(endpoints=address(server.port, "rest"))
+            self.addCleanup(client.close)
+            with self.assertRaisesRegex(specserve.ModelChangedError,
+                                        "the server has Steered 1 with sha256"):
+                module.Steered(client).predict(x=[4.0])
+        self.generate(bundle, "steered").Steered(client).predict(x=[4.0])
+
+    def test_a_server_that_tells_no_digest(self):
+        """Name, version and outputs are compared; one that starts, again."""
+        module = self.generate(harness.BUNDLE, "solubility")
+        said = runtime.InfoResponse
+        known = {"name": "Solubility", "description": "", "license": "",
+                 "citation": "", "maintainer": "", "model_version": "1.0.0"}
+        model = module.Solubility(specserve.Client(endpoints="http://127.0.0.1:1"))
+        self.assertFalse(model._is_bundle(said(**known)))
+        self.assertTrue(model._is_known(said(**known)))
+        self.assertFalse(model._is_known(said(**known, documents_digest="x")))
+        self.assertTrue(model._is_bundle(
+            said(**known, bundle_digest=module.Solubility.BUNDLE_DIGEST)))
 
     def test_it_is_as_typed_as_the_rest(self):
         self.generate(harness.BUNDLE, "solubility")

@@ -11,3 +11,5 @@ unit_test(bundle_validate
   LIBS server_core PkgConfig::JANSSON)
 file(GLOB seeds data/documents/*/*.yaml)
 fuzz_test(yaml SOURCES fuzz/fuzz_yaml.c LIBS doc gen SEEDS ${seeds})
+
+scarce_test(identity SOURCES unit/test_identity.c LIBS identity)

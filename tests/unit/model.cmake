@@ -14,7 +14,7 @@ add_library(pipeline_only STATIC
   ${SERVER}/pipeline.c ${SERVER}/ports.c ${PIPELINE_SOURCES} ${BUNDLE_SOURCES})
 target_include_directories(pipeline_only
   PUBLIC ${SERVER} ${SERVER}/door ${PROJECT_SOURCE_DIR}/engine)
-target_link_libraries(pipeline_only PUBLIC doc text image wire gen base)
+target_link_libraries(pipeline_only PUBLIC doc identity text image wire gen base)
 
 unit_test(pipeline SOURCES unit/test_pipeline.c unit/pipeline_fixture.c
   unit/fake_engine.c unit/fake_solubility.c LIBS pipeline_only)

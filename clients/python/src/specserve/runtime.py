@@ -344,6 +344,11 @@ class InfoResponse(Message):
     framework: Format of the weights.
     task: Primary task.
     engine: Instruction set that the engine chose.
+    bundle_digest: sha256: and the digest of documents and model. Absent while the
+    service starts.
+    model_digest: Digest of the weights and all other files that the model is made of.
+    Absent while the service starts.
+    documents_digest: Digest of the documents that describe the model.
     """
 
     _name = "specserve.runtime.v1.InfoResponse"
@@ -358,6 +363,9 @@ class InfoResponse(Message):
         Field("framework", "framework", "framework", "str", "one", 0, ""),
         Field("task", "task", "task", "str", "one", 0, ""),
         Field("engine", "engine", "engine", "str", "one", 0, ""),
+        Field("bundle_digest", "bundle_digest", "bundle_digest", "str", "one", 0, ""),
+        Field("model_digest", "model_digest", "model_digest", "str", "one", 0, ""),
+        Field("documents_digest", "documents_digest", "documents_digest", "str", "one", 0, ""),
     )
     name: str
     description: str
@@ -369,6 +377,9 @@ class InfoResponse(Message):
     framework: Optional[str] = None
     task: Optional[str] = None
     engine: Optional[str] = None
+    bundle_digest: Optional[str] = None
+    model_digest: Optional[str] = None
+    documents_digest: Optional[str] = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

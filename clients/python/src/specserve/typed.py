@@ -1,7 +1,9 @@
 """What clients of one model are made of; `specgen model-client` writes them.
 
-Before the first call the model's own description is compared with the one that
-the client was made from. Inputs are checked before anything is sent, and what
+Before the first call the digest of the server's bundle is compared with that of
+the bundle that the client was made from, and with each answer the digest of the
+model that gave it; a server of another make, which tells none, is compared by
+name, version and outputs. Inputs are checked before anything is sent, and what
 comes back is taken by name and type: a model that changed is a ModelChangedError,
 never a wrong number.
 """
@@ -79,6 +81,8 @@ def _check(row: Input, value: Any) -> None:
 class _Base:
     NAME: ClassVar[str]
     VERSION: ClassVar[str]
+    BUNDLE_DIGEST: ClassVar[str] = ""  # "" = not known
+    MODEL_DIGEST: ClassVar[str] = ""
     INPUT_TYPE: ClassVar[str]
     INPUTS: ClassVar[tuple[Input, ...]]
     OUTPUTS: ClassVar[Mapping[str, str]]  # name -> type
@@ -97,6 +101,23 @@ class _Base:
             _check(row, value)
             data[row.name] = value
         return data
+
+    def _is_bundle(self, info: "InfoResponse") -> bool:
+        """Whether the server has this client's bundle to the byte; false if one
+        of them does not know."""
+        if not info.bundle_digest or not self.BUNDLE_DIGEST:
+            return False
+        if info.bundle_digest != self.BUNDLE_DIGEST:
+            raise errors.ModelChangedError(
+                f"the server has {info.name} {info.model_version} with "
+                f"{info.bundle_digest}; this client was made for {self.NAME} "
+                f"{self.VERSION} with {self.BUNDLE_DIGEST}")
+        return True
+
+    def _is_known(self, info: "InfoResponse") -> bool:
+        """A server that starts tells the digest of its documents only: it has to
+        be asked again."""
+        return bool(info.bundle_digest or not info.documents_digest)
 
     def _compare(self, info: "InfoResponse",
                  described: "CapabilitiesResponse") -> None:
@@ -117,6 +138,12 @@ class _Base:
             raise errors.make(response.error_code or "UNKNOWN",
                               response.error_message or "declined",
                               answer=response._answer)
+        told = response._answer.headers.get("x-model-digest") \
+            if response._answer else None
+        if told and self.MODEL_DIGEST and told != self.MODEL_DIGEST:
+            raise errors.ModelChangedError(
+                f"{self.NAME}: the answer is of the model {told}; this client "
+                f"was made for {self.MODEL_DIGEST}", answer=response._answer)
         found: dict[str, Any] = {}
         for name, kind in self.OUTPUTS.items():
             value: Any = response.results.get(name)
@@ -140,9 +167,10 @@ class TypedModel(_Base):
              options: Optional[Options]) -> "PredictResponse":
         data = self._data(values)
         if not self._compared:
-            self._compare(self._runtime.info(options=options),
-                          self._runtime.capabilities(options=options))
-            self._compared = True
+            info = self._runtime.info(options=options)
+            if not self._is_bundle(info):
+                self._compare(info, self._runtime.capabilities(options=options))
+            self._compared = self._is_known(info)
         return self._runtime.predict(input_type=self.INPUT_TYPE, data=data,
                                      options=options)
 
@@ -158,8 +186,10 @@ class AsyncTypedModel(_Base):
                    options: Optional[Options]) -> "PredictResponse":
         data = self._data(values)
         if not self._compared:
-            self._compare(await self._runtime.info(options=options),
-                          await self._runtime.capabilities(options=options))
-            self._compared = True
+            info = await self._runtime.info(options=options)
+            if not self._is_bundle(info):
+                self._compare(
+                    info, await self._runtime.capabilities(options=options))
+            self._compared = self._is_known(info)
         return await self._runtime.predict(
             input_type=self.INPUT_TYPE, data=data, options=options)

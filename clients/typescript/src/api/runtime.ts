@@ -336,6 +336,19 @@ export interface InfoResponse {
    * Instruction set that the engine chose.
    */
   readonly engine?: string;
+  /**
+   * sha256: and the digest of documents and model. Absent while the service starts.
+   */
+  readonly bundle_digest?: string;
+  /**
+   * Digest of the weights and all other files that the model is made of. Absent while the service
+   * starts.
+   */
+  readonly model_digest?: string;
+  /**
+   * Digest of the documents that describe the model.
+   */
+  readonly documents_digest?: string;
 }
 
 /**
@@ -621,6 +634,9 @@ const MESSAGES: Messages = {
     ["framework", "string", "one", false, ""],
     ["task", "string", "one", false, ""],
     ["engine", "string", "one", false, ""],
+    ["bundle_digest", "string", "one", false, ""],
+    ["model_digest", "string", "one", false, ""],
+    ["documents_digest", "string", "one", false, ""],
   ],
   MetricsResponse: [
     ["uptime_s", "number", "one", true, ""],

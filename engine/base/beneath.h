@@ -1,5 +1,5 @@
 /*
- * Bundle files: opens what a bundle names, and nothing else.
+ * Beneath: opens what a bundle names, and nothing else.
  *
  * A name is resolved by the kernel beneath the bundle's folder (openat2 with
  * RESOLVE_BENEATH, no links of any kind), then the open file is looked at: a
@@ -8,8 +8,8 @@
  *
  * Threads: any.
  */
-#ifndef SERVER_BUNDLE_FILES_H
-#define SERVER_BUNDLE_FILES_H
+#ifndef BASE_BENEATH_H
+#define BASE_BENEATH_H
 
 #include <stddef.h>
 
@@ -17,7 +17,7 @@
 #include "error.h"
 
 /* The folder, to open files beneath; -1: ERR_FILE_MISSING. */
-int bundle_dir_open(const char *dir, struct error *err);
+int beneath_folder(const char *dir, struct error *err);
 
 /*
  * Opens `name` beneath the folder for reading and returns its descriptor; -1:
@@ -26,17 +26,17 @@ int bundle_dir_open(const char *dir, struct error *err);
  *                     no regular file; never blocks on a pipe
  * The sentence starts with the name.
  */
-int bundle_file_open(int dir, const char *name, struct error *err);
+int beneath_open(int dir, const char *name, struct error *err);
 
 /*
  * Reads the whole file into `arena`, NUL-terminated. NULL as above, and
  * ERR_FILE_INVALID when it has more than `max` bytes.
  */
-char *bundle_file_read(int dir, const char *name, size_t max,
-                       struct arena *arena, size_t *size, struct error *err);
+char *beneath_read(int dir, const char *name, size_t max, struct arena *arena,
+                   size_t *size, struct error *err);
 
 /* The same for a file named by the caller: any path, but no pipe or device. */
-char *bundle_path_read(const char *path, size_t max, struct arena *arena,
-                       size_t *size, struct error *err);
+char *beneath_read_path(const char *path, size_t max, struct arena *arena,
+                        size_t *size, struct error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Bundle files: openat2, then fstat.
+ * Beneath: openat2, then fstat.
  */
-#include "bundle_files.h"
+#include "beneath.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int bundle_dir_open(const char *dir, struct error *err)
+int beneath_folder(const char *dir, struct error *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -54,7 +54,7 @@ static bool check_kind(int fd, const char *name, bool one_link,
     return true;
 }
 
-int bundle_file_open(int dir, const char *name, struct error *err)
+int beneath_open(int dir, const char *name, struct error *err)
 {
     /* O_NONBLOCK: opening a pipe returns at once */
     struct open_how how = {
@@ -120,10 +120,10 @@ static char *read_open(int fd, const char *name, size_t max,
     return bytes;
 }
 
-char *bundle_file_read(int dir, const char *name, size_t max,
-                       struct arena *arena, size_t *size, struct error *err)
+char *beneath_read(int dir, const char *name, size_t max, struct arena *arena,
+                   size_t *size, struct error *err)
 {
-    int fd = bundle_file_open(dir, name, err);
+    int fd = beneath_open(dir, name, err);
     char *bytes;
 
     if (fd < 0)
@@ -133,8 +133,8 @@ char *bundle_file_read(int dir, const char *name, size_t max,
     return bytes;
 }
 
-char *bundle_path_read(const char *path, size_t max, struct arena *arena,
-                       size_t *size, struct error *err)
+char *beneath_read_path(const char *path, size_t max, struct arena *arena,
+                        size_t *size, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     char *bytes = NULL;
