@@ -11,12 +11,17 @@
 
 static const char usage[] =
     "usage: specserve conform [--url URL] [--registry-url URL] [--suite S]\n"
+    "                         [--grpc-url URL] [--model NAME] [--infer FILE]\n"
     "                         [--only ID] [--json] [--junit FILE]\n"
     "\n"
     "  --url URL           the model server, http://host:port\n"
     "  --registry-url URL  the registry; conform registers and unregisters\n"
     "                      models called conform-... there\n"
-    "  --suite S           runtime-1.2, registry or all (all)\n"
+    "  --suite S           runtime-1.2, registry, oip-v2 or all (all)\n"
+    "  --grpc-url URL      oip-v2: where gRPC is, if not at --url\n"
+    "  --model NAME        oip-v2: the model to ask (the first of the index)\n"
+    "  --infer FILE        oip-v2: a request in JSON that this model takes\n"
+    "                      (made of its metadata)\n"
     "  --only ID           one check, such as H1\n"
     "  --json              one JSON document on standard output\n"
     "  --junit FILE        a report for CI besides\n"
@@ -24,7 +29,7 @@ static const char usage[] =
     "Exit code: 0 nothing failed, 1 a check failed, 2 usage or I/O.\n";
 
 struct options {
-    const char *url, *registry, *suite, *only, *junit;
+    const char *url, *registry, *grpc, *suite, *only, *junit, *model, *infer;
     bool json, help;
 };
 
@@ -33,11 +38,11 @@ static const char **value_of(struct options *options, const char *flag)
     const struct {
         const char *flag;
         const char **value;
-    } known[] = {{"--url", &options->url},
-                 {"--registry-url", &options->registry},
-                 {"--suite", &options->suite},
-                 {"--only", &options->only},
-                 {"--junit", &options->junit}};
+    } known[] = {
+        {"--url", &options->url},       {"--registry-url", &options->registry},
+        {"--grpc-url", &options->grpc}, {"--model", &options->model},
+        {"--infer", &options->infer},   {"--suite", &options->suite},
+        {"--only", &options->only},     {"--junit", &options->junit}};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].flag, flag) == 0)
@@ -71,7 +76,9 @@ static unsigned suites_of(const char *name)
         unsigned suites;
     } known[] = {{"runtime-1.2", 1U << CONFORM_RUNTIME},
                  {"registry", 1U << CONFORM_REGISTRY},
-                 {"all", 1U << CONFORM_RUNTIME | 1U << CONFORM_REGISTRY}};
+                 {"oip-v2", 1U << CONFORM_OIP},
+                 {"all", 1U << CONFORM_RUNTIME | 1U << CONFORM_REGISTRY |
+                             1U << CONFORM_OIP}};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, name) == 0)
@@ -131,35 +138,63 @@ static int report(const struct options *options,
     return code;
 }
 
-static int run(const struct options *options)
+/* The request of --infer; false when it is no JSON object. */
+static bool read_infer(const char *path, json_t **infer)
 {
-    char url[AUTHORITY_SIZE], registry[AUTHORITY_SIZE];
-    struct conform_subject subject = {.url = options->url ? url : NULL,
-                                      .registry =
-                                          options->registry ? registry : NULL};
-    struct conform_case *cases;
-    size_t count;
-    int code;
+    json_error_t why;
 
-    if (!read_url(options->url, url) || !read_url(options->registry, registry))
-        return EXIT_USAGE;
-    cases = calloc(conform_check_count, sizeof *cases);
+    if (!path)
+        return true;
+    *infer = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    if (json_is_object(*infer))
+        return true;
+    (void)fprintf(stderr, "specserve conform: '%s' is no JSON object%s%s\n",
+                  path, *infer ? "" : ": ", *infer ? "" : why.text);
+    return false;
+}
+
+static int run_checks(const struct options *options,
+                      const struct conform_subject *subject)
+{
+    struct conform_case *cases = calloc(conform_check_count, sizeof *cases);
+    size_t count;
+    int code = EXIT_USAGE;
+
     if (!cases) {
         (void)fputs("specserve conform: no memory\n", stderr);
         return EXIT_USAGE;
     }
     count =
-        conform_run(&subject, suites_of(options->suite), options->only, cases);
-    if (count) {
+        conform_run(subject, suites_of(options->suite), options->only, cases);
+    if (count)
         code = report(options, cases, count);
-    } else {
+    else
         (void)fprintf(stderr,
                       "specserve conform: there is no check '%s' in "
                       "suite '%s'\n",
                       options->only ? options->only : "", options->suite);
-        code = EXIT_USAGE;
-    }
     free(cases);
+    return code;
+}
+
+static int run(const struct options *options)
+{
+    char url[AUTHORITY_SIZE], registry[AUTHORITY_SIZE], grpc[AUTHORITY_SIZE];
+    json_t *infer = NULL;
+    struct conform_subject subject = {
+        .url = options->url ? url : NULL,
+        .registry = options->registry ? registry : NULL,
+        .grpc = options->grpc ? grpc : NULL,
+        .model = options->model,
+        .whole = strcmp(options->suite, "all") == 0};
+    int code = EXIT_USAGE;
+
+    if (read_url(options->url, url) && read_url(options->registry, registry) &&
+        read_url(options->grpc, grpc) && read_infer(options->infer, &infer)) {
+        subject.infer = infer;
+        code = run_checks(options, &subject);
+    }
+    json_decref(infer);
     return code;
 }
 

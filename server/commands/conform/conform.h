@@ -21,14 +21,14 @@
 #include "buf.h"
 #include "error.h"
 
-enum conform_suite { CONFORM_RUNTIME, CONFORM_REGISTRY };
+enum conform_suite { CONFORM_RUNTIME, CONFORM_REGISTRY, CONFORM_OIP };
 
 enum conform_outcome { CONFORM_PASSED, CONFORM_FAILED, CONFORM_SKIPPED };
 
 struct conform_case;
 
 struct conform_check {
-    const char *id; /* "H1": a row of docs/runtime-api.md */
+    const char *id; /* "H1"; see checks.def */
     enum conform_suite suite;
     const char *text; /* the requirement */
     void (*run)(struct conform_case *test);
@@ -38,6 +38,10 @@ struct conform_check {
 struct conform_subject {
     const char *url;      /* authority of the model server; NULL = none */
     const char *registry; /* authority of the registry; NULL = none */
+    const char *grpc;     /* authority that speaks gRPC; NULL = that of url */
+    const char *model;    /* for the Open Inference Protocol; NULL = any */
+    const json_t *infer;  /* what it takes; NULL = made of its metadata */
+    bool whole;           /* no suite was asked for by name */
     bool may_stop;        /* the server may be told to shut down */
 };
 
@@ -53,19 +57,21 @@ struct conform_case {
 /* An answer; conform_answer_free() it. */
 struct conform_answer {
     int status;
-    json_t *json;   /* NULL: the body is no JSON */
-    char type[96];  /* Content-Type without parameters, or "" */
-    char allow[96]; /* Allow, or "" */
-    size_t size;    /* of the body */
+    json_t *json;       /* NULL: the body is no JSON */
+    char type[96];      /* Content-Type without parameters, or "" */
+    char allow[96];     /* Allow, or "" */
+    char json_size[24]; /* Inference-Header-Content-Length, or "" */
+    struct buf body;
 };
 
 /* A request; what is not set is left out. */
 struct conform_request {
     const char *verb, *path;
     const char *body;
-    size_t body_size; /* 0 = that of the text */
-    const char *type; /* Content-Type; NULL = application/json, "" = none */
-    bool to_registry; /* instead of the model server */
+    size_t body_size;   /* 0 = that of the text */
+    const char *type;   /* Content-Type; NULL = application/json, "" = none */
+    const char *header; /* "Name: value", one more */
+    bool to_registry;   /* instead of the model server */
 };
 
 extern const struct conform_check conform_checks[];

@@ -154,7 +154,7 @@ void conform_head(struct conform_case *test)
         (void)(conform_expect(test, answer.status == 200,
                               "HEAD /health is answered with %d",
                               answer.status) &&
-               conform_expect(test, answer.size == 0,
+               conform_expect(test, answer.body.size == 0,
                               "HEAD /health has a body"));
     conform_answer_free(&answer);
 }

@@ -5,8 +5,9 @@
 
 #include "conform.h"
 
-static const char *const suites[] = {
-    [CONFORM_RUNTIME] = "runtime-1.2", [CONFORM_REGISTRY] = "registry"};
+static const char *const suites[] = {[CONFORM_RUNTIME] = "runtime-1.2",
+                                     [CONFORM_REGISTRY] = "registry",
+                                     [CONFORM_OIP] = "oip-v2"};
 static const char *const outcomes[] = {[CONFORM_PASSED] = "pass",
                                        [CONFORM_FAILED] = "FAIL",
                                        [CONFORM_SKIPPED] = "skip"};
