@@ -1,70 +1,141 @@
-// Package specserve calls a specserve server over REST. The standard library is
-// all it needs. Fields of a later server that the types lack are ignored.
+// Package specserve calls models that specserve serves, and the registry that knows them: over
+// REST with the standard library alone, over gRPC with the module specserve/grpc.
+//
+// Make one Client and keep it: it holds connections, the instances of each model and the retry
+// budget. Messages, operations and errors are generated from the contract; the rest is written
+// by hand.
 package specserve
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"math/big"
-	"net"
+	"crypto/tls"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strconv"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-const (
-	maxAttempts = 3
-	maxAnswer   = 64 << 20
-	budgetFull  = 10.0
-)
+// Version of this module.
+const Version = "0.1.0"
 
-// APIError is a call that failed. Code says why; compare with errors.Is.
-type APIError struct {
-	Code, Message, Retry, RequestID string
-	HTTP, Attempts                  int
-	RetryAfter                      time.Duration
-}
-
-func (e *APIError) Error() string { return e.Code + ": " + e.Message }
-
-// Is tells whether target is an APIError of the same code.
-func (e *APIError) Is(target error) bool {
-	other, ok := target.(*APIError)
-	return ok && other.Code == e.Code
-}
+var userAgent = "specserve-go/" + Version + " " + strings.Replace(runtime.Version(), "go", "go/", 1)
 
 type settings struct {
-	timeout                       time.Duration
-	token, traceparent, requestID string
-	http                          *http.Client
+	endpoints []string
+	registry  string
+	protocol  string
+	refresh   time.Duration
+	budget    float64
+	answerMax int
+	token     func(context.Context) (string, error)
+	trace     func(context.Context, string) string
+	observe   func(Event)
+	http      *http.Client
+	tls       *tls.Config
+	rpc       func(RPCSettings) RPC
+
+	timeout                time.Duration
+	attempts               int
+	header                 http.Header
+	traceparent, requestID string
+	answer                 *Answer
 }
 
-// Option changes a client, or one call.
+// scheme is of instances that the registry names.
+func (s *settings) scheme() string {
+	scheme := map[string]string{"rest": "http", "grpc": "grpc"}[s.protocol]
+	if s.tls != nil {
+		scheme += "s"
+	}
+	return scheme
+}
+
+// Option says something to a client, or to one call.
 type Option func(*settings)
 
-// WithTimeout bounds a call with all its attempts.
+// ---- of a client ----
+
+// WithEndpoints names servers of one model: http://host:port, https, grpc or grpcs.
+func WithEndpoints(urls ...string) Option {
+	return func(s *settings) { s.endpoints = append(s.endpoints, urls...) }
+}
+
+// WithRegistry names the registry that knows who serves what.
+func WithRegistry(url string) Option { return func(s *settings) { s.registry = url } }
+
+// WithProtocol is how instances that the registry names are called: "rest" or "grpc".
+func WithProtocol(name string) Option { return func(s *settings) { s.protocol = name } }
+
+// WithRefresh is the time after which the registry's list is asked for again; 5 s otherwise.
+func WithRefresh(d time.Duration) Option { return func(s *settings) { s.refresh = d } }
+
+// WithRetryTokens is how many retries may fail in a row, over all calls; 10 otherwise.
+func WithRetryTokens(count int) Option { return func(s *settings) { s.budget = float64(count) } }
+
+// WithAnswerMax bounds the answers that are taken, in bytes; 64 MiB otherwise.
+func WithAnswerMax(size int) Option { return func(s *settings) { s.answerMax = size } }
+
+// WithTrace is asked for the W3C traceparent of each attempt; "" sends none.
+func WithTrace(trace func(ctx context.Context, operation string) string) Option {
+	return func(s *settings) { s.trace = trace }
+}
+
+// WithObserver is told of every attempt. It may be called by many goroutines at once.
+func WithObserver(observe func(Event)) Option { return func(s *settings) { s.observe = observe } }
+
+// WithHTTPClient brings what REST goes through (TLS, proxies). Redirects are not followed, and
+// its Timeout does not count; nil is the client's own.
+func WithHTTPClient(c *http.Client) Option { return func(s *settings) { s.http = c } }
+
+// WithTLS says what is trusted and shown, for both protocols; instances that the registry names
+// are then called over TLS. An *http.Client of the caller has its own.
+func WithTLS(config *tls.Config) Option { return func(s *settings) { s.tls = config } }
+
+// WithRPC brings gRPC; grpc.Transport() of specserve/grpc is such an option.
+func WithRPC(open func(RPCSettings) RPC) Option { return func(s *settings) { s.rpc = open } }
+
+// ---- of a client or of one call ----
+
+// WithTimeout bounds a call with all its attempts; given to a client, those calls that the
+// contract sets no time for (30 s otherwise). A stream is bounded if the call says so.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithToken sends a bearer token; over plain HTTP only to this machine.
-func WithToken(token string) Option { return func(s *settings) { s.token = token } }
+// WithAttempts bounds the attempts of a call: 3 otherwise, 1 is never again.
+func WithAttempts(count int) Option { return func(s *settings) { s.attempts = count } }
+
+// WithHeader sends a header, over gRPC as metadata.
+func WithHeader(name, value string) Option {
+	return func(s *settings) {
+		s.header = s.header.Clone()
+		if s.header == nil {
+			s.header = http.Header{}
+		}
+		s.header.Set(name, value)
+	}
+}
+
+// WithToken sends a bearer token: over TLS, or to this machine.
+func WithToken(token string) Option {
+	return WithTokenSource(func(context.Context) (string, error) { return token, nil })
+}
+
+// WithTokenSource asks for the token before each attempt.
+func WithTokenSource(source func(context.Context) (string, error)) Option {
+	return func(s *settings) { s.token = source }
+}
+
+// ---- of one call ----
 
 // WithTraceparent sends a W3C traceparent.
 func WithTraceparent(text string) Option { return func(s *settings) { s.traceparent = text } }
 
-// WithRequestID names the request.
+// WithRequestID names the request; one is made otherwise.
 func WithRequestID(id string) Option { return func(s *settings) { s.requestID = id } }
 
-// WithHTTPClient brings a transport (TLS, proxies); nil is http.DefaultClient.
-func WithHTTPClient(c *http.Client) Option { return func(s *settings) { s.http = c } }
+// WithAnswer keeps the last answer of the call, as it came.
+func WithAnswer(into *Answer) Option { return func(s *settings) { s.answer = into } }
 
 func (s *settings) apply(options []Option) {
 	for _, set := range options {
@@ -72,261 +143,134 @@ func (s *settings) apply(options []Option) {
 			set(s)
 		}
 	}
-	if s.http == nil {
-		s.http = http.DefaultClient
-	}
 }
 
-// Client calls one server. It is safe for many goroutines.
+// Client calls models. It is safe for many goroutines.
 type Client struct {
-	base     string
+	*Target  // the endpoints that were named; with a registry, name a model
 	settings settings
+	http     *http.Client
+	rpc      RPC
+	budget   budget
+	registry *group
+	closed   atomic.Bool
 	mu       sync.Mutex
-	tokens   float64
+	models   map[string]*group
 }
 
-// New makes a client of the server at base, "http://127.0.0.1:8000".
-func New(base string, options ...Option) *Client {
-	c := &Client{base: strings.TrimRight(base, "/"), tokens: budgetFull}
+// New makes a client of the servers at WithEndpoints or of the models behind WithRegistry.
+func New(options ...Option) (*Client, error) {
+	c := &Client{models: map[string]*group{}}
+	c.settings = settings{protocol: "rest", refresh: 5 * time.Second, budget: 10, answerMax: 64 << 20,
+		timeout: 30 * time.Second, attempts: 3, header: http.Header{}}
 	c.settings.apply(options)
-	return c
+	s := &c.settings
+	if (len(s.endpoints) > 0) == (s.registry != "") {
+		return nil, &UsageError{"give one of WithEndpoints and WithRegistry"}
+	}
+	if s.protocol != "rest" && s.protocol != "grpc" {
+		return nil, &UsageError{"the protocol is 'rest' or 'grpc'"}
+	}
+	if s.timeout <= 0 || s.attempts <= 0 || s.answerMax <= 0 {
+		return nil, &UsageError{"a time, the attempts and the largest answer are above 0"}
+	}
+	var err error
+	c.Target = &Target{client: c}
+	if s.registry != "" {
+		c.registry, err = newGroup("registry", []string{s.registry})
+	} else {
+		c.group, err = newGroup("", s.endpoints)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.budget = budget{tokens: s.budget, most: s.budget}
+	c.http = s.httpClient()
+	if s.rpc != nil {
+		c.rpc = s.rpc(RPCSettings{TLS: s.tls, UserAgent: userAgent, AnswerMax: s.answerMax})
+	}
+	return c, nil
 }
 
-type operation struct {
-	verb, path string
-	query      []string
-	hasBody    bool
-	safety     string
-	timeoutMs  int
-}
-
-func (c *Client) earn() {
+// Model is the instances of a model; with WithEndpoints those, whatever the name.
+func (c *Client) Model(name string) *Target {
+	if c.registry == nil || name == "" {
+		return c.Target
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tokens += 0.1; c.tokens > budgetFull {
-		c.tokens = budgetFull
+	if c.models[name] == nil {
+		c.models[name] = &group{name: name, found: true, refresh: c.settings.refresh}
 	}
+	return &Target{client: c, group: c.models[name]}
 }
 
-func (c *Client) spend() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tokens < 1 {
-		return false
+// Close gives the connections back; it may be repeated. Calls after it fail.
+func (c *Client) Close() error {
+	if c.closed.Swap(true) {
+		return nil
 	}
-	c.tokens--
-	return true
-}
-
-func plain(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
+	if c.settings.http == nil {
+		c.http.CloseIdleConnections()
 	}
-	return string(raw)
-}
-
-// escape is for a part of a path and for a value of a query: a space is %20 in both.
-func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
-
-var hole = regexp.MustCompile(`\{\w+\}`)
-
-func prepare(op operation, request interface{}) (string, []byte, error) {
-	all, err := json.Marshal(request)
-	if err != nil {
-		return "", nil, err
-	}
-	left := map[string]json.RawMessage{}
-	if err := json.Unmarshal(all, &left); err != nil {
-		return "", nil, err
-	}
-	target := hole.ReplaceAllStringFunc(op.path, func(match string) string {
-		name := strings.Trim(match, "{}")
-		value := plain(left[name])
-		if value == "" {
-			err = fmt.Errorf("specserve: %s: '%s' is part of the path and must be given", op.path, name)
-		}
-		delete(left, name)
-		return escape(value)
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	var query []string
-	for _, name := range op.query {
-		if raw, ok := left[name]; ok && string(raw) != "null" {
-			query = append(query, name+"="+escape(plain(raw)))
-		}
-		delete(left, name)
-	}
-	if len(query) > 0 {
-		target += "?" + strings.Join(query, "&")
-	}
-	if !op.hasBody {
-		return target, nil, nil
-	}
-	body, err := json.Marshal(left)
-	return target, body, err
-}
-
-func (c *Client) call(ctx context.Context, op operation, request, reply interface{}, options []Option) error {
-	s := c.settings
-	s.apply(options)
-	if s.timeout <= 0 {
-		s.timeout = time.Duration(op.timeoutMs) * time.Millisecond
-	}
-	if s.timeout <= 0 {
-		s.timeout = 30 * time.Second
-	}
-	target, body, err := prepare(op, request)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	until, _ := ctx.Deadline()
-	for attempt := 1; ; attempt++ {
-		failure := c.once(ctx, s, op, target, body, reply)
-		if failure == nil {
-			c.earn()
-			return nil
-		}
-		failure.Attempts = attempt
-		wait := jitter(50 * time.Millisecond << uint(attempt))
-		if failure.RetryAfter > wait {
-			wait = failure.RetryAfter
-		}
-		if op.safety == "once" || failure.Retry == "NEVER" || attempt == maxAttempts || time.Until(until) <= wait || !c.spend() {
-			return failure
-		}
-		select {
-		case <-ctx.Done():
-			failure = lost(ctx.Err())
-			failure.Attempts = attempt
-			return failure
-		case <-time.After(wait):
-		}
-	}
-}
-
-// jitter is a random part of most, another one in each process: math/rand is not seeded before Go 1.20.
-func jitter(most time.Duration) time.Duration {
-	part, err := rand.Int(rand.Reader, big.NewInt(int64(most)))
-	if err != nil {
-		return most
-	}
-	return time.Duration(part.Int64())
-}
-
-// failed makes the error of a code; the catalogue says whether it passes.
-func failed(code, message string) *APIError {
-	e := &APIError{Code: code, Message: message, Retry: "NEVER"}
-	if code == "UNAVAILABLE" {
-		e.Retry = "LATER"
-	}
-	for _, known := range catalogue {
-		if known.Code == code {
-			e.Retry = known.Retry
-		}
-	}
-	return e
-}
-
-func lost(err error) *APIError {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return failed("CANCELLED", err.Error())
-	case errors.Is(err, context.DeadlineExceeded):
-		return failed("TIMEOUT", err.Error())
-	}
-	return failed("UNAVAILABLE", err.Error())
-}
-
-// A secret may go where nobody else can read it: over TLS, or not off the machine.
-func isPrivate(to *url.URL) bool {
-	ip := net.ParseIP(to.Hostname())
-	return to.Scheme == "https" || to.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func (c *Client) once(ctx context.Context, s settings, op operation, target string, body []byte, reply interface{}) *APIError {
-	r, err := http.NewRequestWithContext(ctx, op.verb, c.base+target, bytes.NewReader(body))
-	if err != nil {
-		return failed("BAD_REQUEST", err.Error())
-	}
-	until, _ := ctx.Deadline()
-	r.Header.Set("X-Request-Timeout", strconv.FormatFloat(time.Until(until).Seconds(), 'f', 3, 64))
-	for name, value := range map[string]string{"traceparent": s.traceparent, "X-Request-Id": s.requestID} {
-		if value != "" {
-			r.Header.Set(name, value)
-		}
-	}
-	if s.token != "" {
-		if !isPrivate(r.URL) {
-			return failed("BAD_REQUEST", c.base+": a token is not sent without TLS")
-		}
-		r.Header.Set("Authorization", "Bearer "+s.token)
-	}
-	if op.hasBody {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	answer, err := s.http.Do(r)
-	if err != nil {
-		return lost(err)
-	}
-	defer answer.Body.Close()
-	got, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
-	if err != nil {
-		return lost(err)
-	}
-	if answer.StatusCode/100 != 2 {
-		return errorOf(answer, got)
-	}
-	if err = read(got, reply); err != nil {
-		failure := failed("BAD_ANSWER", "not the promised reply: "+err.Error())
-		failure.HTTP = answer.StatusCode
-		return failure
+	if c.rpc != nil {
+		return c.rpc.Close()
 	}
 	return nil
 }
 
-// codes are of answers that nobody of ours gave; the other clients read them the same way.
-var codes = map[int]string{400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED",
-	408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"}
-
-func errorOf(answer *http.Response, got []byte) *APIError {
-	var body struct {
-		Code    string `json:"error_code"`
-		Error   string `json:"error"`
-		Message string `json:"error_message"`
-	}
-	_ = json.Unmarshal(got, &body)
-	for _, other := range []string{body.Message, "status " + strconv.Itoa(answer.StatusCode)} {
-		if body.Error == "" {
-			body.Error = other
-		}
-	}
-	if body.Code == "" {
-		body.Code = codes[answer.StatusCode]
-	}
-	if body.Code == "" {
-		body.Code = "UNKNOWN"
-	}
-	e := failed(body.Code, body.Error)
-	e.HTTP, e.RequestID = answer.StatusCode, answer.Header.Get("X-Request-Id")
-	e.RetryAfter = retryAfter(answer.Header.Get("Retry-After"))
-	return e
+// Target is whom an operation asks. Its methods (Runtime, Text, ...) offer the operations.
+type Target struct {
+	client *Client
+	group  *group
 }
 
-// retryAfter reads seconds or an HTTP date; 0 is what is neither, past, or over a day away.
-func retryAfter(text string) time.Duration {
-	var wait time.Duration
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds < 1e6 {
-		wait = time.Duration(seconds * float64(time.Second))
-	} else if date, err := http.ParseTime(text); err == nil {
-		wait = time.Until(date)
+// api is the target of an API: the registry's own goes to the registry, if there is one.
+func (t *Target) api(prefix string) *Target {
+	if prefix == "registry" && t.client.registry != nil {
+		return &Target{client: t.client, group: t.client.registry}
 	}
-	if wait < 0 || wait >= 24*time.Hour {
-		return 0
+	return t
+}
+
+// begin reads the options of a call.
+func (t *Target) begin(options []Option) (*settings, error) {
+	if t.client.closed.Load() {
+		return nil, errClosed
 	}
-	return wait
+	if t.group == nil {
+		return nil, &UsageError{"a model has to be named to the registry: client.Model(name)"}
+	}
+	s := new(settings)
+	s.apply(options)
+	return s, nil
+}
+
+func (t *Target) call(ctx context.Context, op *operation, request, reply interface{}, options []Option) error {
+	s, err := t.begin(options)
+	if err != nil {
+		return err
+	}
+	answer, err := t.client.run(ctx, op, request, t.group, s)
+	if err != nil {
+		return err
+	}
+	return readReply(op, answer, reply)
+}
+
+// Raw sends any REST request, with the endpoints, deadline and retries of the client; only GET,
+// HEAD, PUT and DELETE are repeated. The answer is a good one; others are an *APIError.
+func (t *Target) Raw(ctx context.Context, verb, target string, body []byte, options ...Option) (*Answer, error) {
+	op := &operation{id: "raw " + verb, verb: verb, path: target, safety: "once"}
+	switch verb {
+	case "GET", "HEAD":
+		op.safety = "read"
+	case "PUT", "DELETE":
+		op.safety = "idempotent"
+	}
+	s, err := t.begin(options)
+	if err != nil {
+		return nil, err
+	}
+	return t.client.run(ctx, op, &prepared{verb: verb, target: target, body: body}, t.group, s)
 }

@@ -16,7 +16,16 @@ import (
 func serving(t *testing.T, handler http.Handler) *Client {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return New(server.URL, WithTimeout(5*time.Second))
+	return connect(t, WithEndpoints(server.URL), WithTimeout(5*time.Second))
+}
+
+func connect(t *testing.T, options ...Option) *Client {
+	c, err := New(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 type answering struct {
@@ -40,7 +49,7 @@ func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func ask(ctx context.Context, c *Client, safety string, options ...Option) error {
 	op := operation{verb: "GET", path: "/x", safety: safety}
-	return c.call(ctx, op, struct{}{}, new([]byte), options)
+	return c.call(ctx, &op, &RuntimeHealthRequest{}, new([]byte), options)
 }
 
 func TestEveryCataloguedError(t *testing.T) {
@@ -60,7 +69,7 @@ func TestStatusesOfOthers(t *testing.T) {
 		404: "NOT_IMPLEMENTED", 408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 418: "UNKNOWN", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE"} {
 		err := ask(context.Background(), serving(t, &answering{status: status, body: "<html>"}), "once")
 		var failure *APIError
-		if !errors.As(err, &failure) || failure.Code != code || failure.HTTP != status || failure.Message == "" ||
+		if !errors.As(err, &failure) || failure.Code != code || failure.Answer.Status != status || failure.Message == "" ||
 			(failure.Retry == "LATER") != (code == "UNAVAILABLE" || code == "REQUEST_TIMEOUT") {
 			t.Errorf("%d: got %+v, want %s", status, failure, code)
 		}
@@ -114,12 +123,12 @@ func TestCancelledAndLate(t *testing.T) {
 	for _, handler := range []http.Handler{slow, &answering{status: 503, retryAfter: "3"}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(50*time.Millisecond, cancel)
-		if err := ask(ctx, serving(t, handler), "read"); !errors.Is(err, ErrCancelledError) {
+		if err := ask(ctx, serving(t, handler), "read"); !errors.Is(err, ErrCancelled) {
 			t.Errorf("cancelled: got %v", err)
 		}
 	}
 	err := ask(context.Background(), serving(t, slow), "read", WithTimeout(50*time.Millisecond))
-	if !errors.Is(err, ErrTimeoutError) {
+	if !errors.Is(err, ErrTimeout) {
 		t.Errorf("late: got %v", err)
 	}
 }
@@ -127,30 +136,103 @@ func TestCancelledAndLate(t *testing.T) {
 func TestEveryPartOfThePathIsNeeded(t *testing.T) {
 	server := &answering{status: 200}
 	c := serving(t, server)
-	op := operation{verb: "GET", path: "/{a}/of/{b}", safety: "read"}
-	for _, request := range []map[string]interface{}{{}, {"a": "x"}, {"a": "x", "b": ""}, {"a": nil, "b": "y"}} {
-		err := c.call(context.Background(), op, request, new([]byte), nil)
-		if seen := atomic.LoadInt32(&server.seen); err == nil || seen != 0 {
+	op := operation{verb: "GET", path: "/{app_name}/of/{model_name}", safety: "read"}
+	var usage *UsageError
+	for _, request := range []*RegistryRegisterRequest{nil, {AppName: "x"}, {ModelName: "x"}} {
+		err := c.call(context.Background(), &op, request, new([]byte), nil)
+		if seen := atomic.LoadInt32(&server.seen); !errors.As(err, &usage) || seen != 0 {
 			t.Errorf("%v: sent %d, got %v", request, seen, err)
 		}
 	}
-	if err := c.call(context.Background(), op, map[string]interface{}{"a": "{b}", "b": 2}, new([]byte), nil); err != nil {
+	request := &RegistryRegisterRequest{AppName: "{b}", ModelName: "m"}
+	if err := c.call(context.Background(), &op, request, new([]byte), nil); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNilOptions(t *testing.T) {
-	c := serving(t, &answering{status: 200})
-	c = New(c.base, nil, WithHTTPClient(nil))
+	server := httptest.NewServer(&answering{status: 200})
+	t.Cleanup(server.Close)
+	c := connect(t, nil, WithEndpoints(server.URL), WithHTTPClient(nil))
 	if err := ask(context.Background(), c, "read", nil, WithHTTPClient(nil)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	followed := int32(0)
+	other := serving(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { atomic.AddInt32(&followed, 1) }))
+	for _, client := range []*http.Client{nil, {}} {
+		server := httptest.NewServer(http.RedirectHandler(other.group.endpoints[0].url, http.StatusFound))
+		t.Cleanup(server.Close)
+		c := connect(t, WithEndpoints(server.URL), WithHTTPClient(client), WithToken("secret"))
+		err := ask(context.Background(), c, "read")
+		var failure *APIError
+		if !errors.As(err, &failure) || failure.Code != "UNKNOWN" || failure.Answer.Status != 302 || followed != 0 {
+			t.Errorf("followed %d; %v", followed, err)
+		}
+		if client != nil && client.CheckRedirect != nil {
+			t.Error("the caller's client was changed")
+		}
+	}
+}
+
+func TestWhatAClientIsMadeOf(t *testing.T) {
+	var usage *UsageError
+	for _, options := range [][]Option{nil, {WithEndpoints("http://a"), WithRegistry("http://b")}, {WithEndpoints("ftp://a")},
+		{WithEndpoints("http://a/path")}, {WithEndpoints("http://u@a")}, {WithRegistry("http://")},
+		{WithEndpoints("http://a"), WithProtocol("soap")}, {WithEndpoints("http://a"), WithTimeout(-1)}} {
+		if c, err := New(options...); !errors.As(err, &usage) || c != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	c := connect(t, WithRegistry("127.0.0.1:1"))
+	if _, err := c.Runtime().Health(context.Background(), nil); !errors.As(err, &usage) {
+		t.Errorf("no model was named: %v", err)
+	}
+	if _, err := c.Model("m").Health().Check(context.Background(), nil); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the registry is not there: %v", err)
+	}
+	c = connect(t, WithEndpoints("grpc://127.0.0.1:1"))
+	if _, err := c.Runtime().Health(context.Background(), nil); !errors.As(err, &usage) || !strings.Contains(err.Error(), "specserve/grpc") {
+		t.Errorf("there is no gRPC: %v", err)
+	}
+	if c.Close() != nil || c.Close() != nil {
+		t.Error("Close")
+	}
+	if _, err := c.Runtime().Health(context.Background(), nil); err == nil {
+		t.Error("a closed client called")
+	}
+}
+
+func TestLessLoadedOfTwo(t *testing.T) {
+	g, err := newGroup("", []string{"http://a", "http://b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := g.choose(nil)
+	for i := 0; i < 20; i++ {
+		second := g.choose(nil)
+		if second == first {
+			t.Fatal("the busy one was taken")
+		}
+		g.done(second, true, false)
+	}
+	g.done(first, false, true) // it failed, and rests
+	for i := 0; i < 20; i++ {
+		if g.choose(nil) == first {
+			t.Fatal("the one that rests was taken")
+		}
+	}
+	if err = g.replace([]string{first.url}); err != nil || g.choose(nil) != first || first.failures != 1 {
+		t.Error("what is known of an endpoint that stays was forgotten", err)
 	}
 }
 
 // Two processes do not wait alike, also under Go 1.19, which seeds nothing.
 func TestJitter(t *testing.T) {
 	if os.Getenv("SHOW_JITTER") != "" {
-		t.Log(jitter(time.Hour))
+		t.Log(below(int64(time.Hour)))
 		return
 	}
 	var texts [2]string
@@ -169,16 +251,15 @@ func TestJitter(t *testing.T) {
 }
 
 func TestTokenStaysPrivate(t *testing.T) {
-	call := operation{verb: "GET", path: "/x", safety: "once"}
 	sent := ""
 	local := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent = r.Header.Get("Authorization")
 	}))
-	if err := local.call(context.Background(), call, struct{}{}, new([]byte), []Option{WithToken("secret")}); err != nil || sent != "Bearer secret" {
+	if err := ask(context.Background(), local, "once", WithToken("secret")); err != nil || sent != "Bearer secret" {
 		t.Errorf("on this machine: %v, sent %q", err, sent)
 	}
-	away := New("http://192.0.2.1:1", WithToken("secret"))
-	err := away.call(context.Background(), call, struct{}{}, new([]byte), nil)
+	away := connect(t, WithEndpoints("http://192.0.2.1:1"), WithToken("secret"))
+	err := ask(context.Background(), away, "once")
 	if err == nil || !strings.Contains(err.Error(), "without TLS") {
 		t.Errorf("off this machine: %v", err)
 	}

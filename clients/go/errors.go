@@ -2,181 +2,181 @@
 
 package specserve
 
-// ErrMalformedJsonError: The body is not well-formed JSON in UTF-8.
-var ErrMalformedJsonError = &APIError{Code: "MALFORMED_JSON", Retry: "NEVER"}
+// ErrMalformedJson: The body is not well-formed JSON in UTF-8.
+var ErrMalformedJson = &APIError{Code: "MALFORMED_JSON", Retry: "NEVER", HTTP: 400, GRPC: 3}
 
-// ErrValidationError: A field is missing, mistyped, unknown or outside its limits.
-var ErrValidationError = &APIError{Code: "VALIDATION_ERROR", Retry: "NEVER"}
+// ErrValidation: A field is missing, mistyped, unknown or outside its limits.
+var ErrValidation = &APIError{Code: "VALIDATION_ERROR", Retry: "NEVER", HTTP: 400, GRPC: 3}
 
-// ErrUnsupportedInputTypeError: input_type is not one of /capabilities.
-var ErrUnsupportedInputTypeError = &APIError{Code: "UNSUPPORTED_INPUT_TYPE", Retry: "NEVER"}
+// ErrUnsupportedInputType: input_type is not one of /capabilities.
+var ErrUnsupportedInputType = &APIError{Code: "UNSUPPORTED_INPUT_TYPE", Retry: "NEVER", HTTP: 400, GRPC: 3}
 
-// ErrBadRequestError: The request breaks the rules of its protocol.
-var ErrBadRequestError = &APIError{Code: "BAD_REQUEST", Retry: "NEVER"}
+// ErrBadRequest: The request breaks the rules of its protocol.
+var ErrBadRequest = &APIError{Code: "BAD_REQUEST", Retry: "NEVER", HTTP: 400, GRPC: 3}
 
-// ErrRequestTimeoutError: The request did not arrive in time.
-var ErrRequestTimeoutError = &APIError{Code: "REQUEST_TIMEOUT", Retry: "LATER"}
+// ErrRequestTimeout: The request did not arrive in time.
+var ErrRequestTimeout = &APIError{Code: "REQUEST_TIMEOUT", Retry: "LATER", HTTP: 408, GRPC: 4}
 
-// ErrPayloadTooLargeError: The body is larger than the limit.
-var ErrPayloadTooLargeError = &APIError{Code: "PAYLOAD_TOO_LARGE", Retry: "NEVER"}
+// ErrPayloadTooLarge: The body is larger than the limit.
+var ErrPayloadTooLarge = &APIError{Code: "PAYLOAD_TOO_LARGE", Retry: "NEVER", HTTP: 413, GRPC: 8}
 
-// ErrUriTooLongError: The request target is longer than the limit.
-var ErrUriTooLongError = &APIError{Code: "URI_TOO_LONG", Retry: "NEVER"}
+// ErrUriTooLong: The request target is longer than the limit.
+var ErrUriTooLong = &APIError{Code: "URI_TOO_LONG", Retry: "NEVER", HTTP: 414, GRPC: 3}
 
-// ErrUnsupportedMediaTypeError: The Content-Type or Content-Encoding is not supported.
-var ErrUnsupportedMediaTypeError = &APIError{Code: "UNSUPPORTED_MEDIA_TYPE", Retry: "NEVER"}
+// ErrUnsupportedMediaType: The Content-Type or Content-Encoding is not supported.
+var ErrUnsupportedMediaType = &APIError{Code: "UNSUPPORTED_MEDIA_TYPE", Retry: "NEVER", HTTP: 415, GRPC: 3}
 
-// ErrMisdirectedRequestError: The Host is not one this server answers for.
-var ErrMisdirectedRequestError = &APIError{Code: "MISDIRECTED_REQUEST", Retry: "NEVER"}
+// ErrMisdirectedRequest: The Host is not one this server answers for.
+var ErrMisdirectedRequest = &APIError{Code: "MISDIRECTED_REQUEST", Retry: "NEVER", HTTP: 421, GRPC: 7}
 
-// ErrForbiddenOriginError: The Origin is not allowed.
-var ErrForbiddenOriginError = &APIError{Code: "FORBIDDEN_ORIGIN", Retry: "NEVER"}
+// ErrForbiddenOrigin: The Origin is not allowed.
+var ErrForbiddenOrigin = &APIError{Code: "FORBIDDEN_ORIGIN", Retry: "NEVER", HTTP: 403, GRPC: 7}
 
-// ErrHeadersTooLargeError: The header block is larger than the limit.
-var ErrHeadersTooLargeError = &APIError{Code: "HEADERS_TOO_LARGE", Retry: "NEVER"}
+// ErrHeadersTooLarge: The header block is larger than the limit.
+var ErrHeadersTooLarge = &APIError{Code: "HEADERS_TOO_LARGE", Retry: "NEVER", HTTP: 431, GRPC: 8}
 
-// ErrInvalidInputError: The model declines the input.
-var ErrInvalidInputError = &APIError{Code: "INVALID_INPUT", Retry: "NEVER"}
+// ErrInvalidInput: The model declines the input.
+var ErrInvalidInput = &APIError{Code: "INVALID_INPUT", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrInputTooLongError: The input is longer than the model takes.
-var ErrInputTooLongError = &APIError{Code: "INPUT_TOO_LONG", Retry: "NEVER"}
+// ErrInputTooLong: The input is longer than the model takes.
+var ErrInputTooLong = &APIError{Code: "INPUT_TOO_LONG", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrOutOfDomainError: The input or property is outside what the model covers.
-var ErrOutOfDomainError = &APIError{Code: "OUT_OF_DOMAIN", Retry: "NEVER"}
+// ErrOutOfDomain: The input or property is outside what the model covers.
+var ErrOutOfDomain = &APIError{Code: "OUT_OF_DOMAIN", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrLowConfidenceError: The answer is too uncertain to give.
-var ErrLowConfidenceError = &APIError{Code: "LOW_CONFIDENCE", Retry: "NEVER"}
+// ErrLowConfidence: The answer is too uncertain to give.
+var ErrLowConfidence = &APIError{Code: "LOW_CONFIDENCE", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrPiiNotAllowedError: The input holds personal data.
-var ErrPiiNotAllowedError = &APIError{Code: "PII_NOT_ALLOWED", Retry: "NEVER"}
+// ErrPiiNotAllowed: The input holds personal data.
+var ErrPiiNotAllowed = &APIError{Code: "PII_NOT_ALLOWED", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrPolicyRefusedError: A rule of the behaviour document declines the request.
-var ErrPolicyRefusedError = &APIError{Code: "POLICY_REFUSED", Retry: "NEVER"}
+// ErrPolicyRefused: A rule of the behaviour document declines the request.
+var ErrPolicyRefused = &APIError{Code: "POLICY_REFUSED", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrOutputInvalidError: The model gave an answer that is not a number.
-var ErrOutputInvalidError = &APIError{Code: "OUTPUT_INVALID", Retry: "NEVER"}
+// ErrOutputInvalid: The model gave an answer that is not a number.
+var ErrOutputInvalid = &APIError{Code: "OUTPUT_INVALID", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrTimeoutError: The deadline passed.
-var ErrTimeoutError = &APIError{Code: "TIMEOUT", Retry: "LATER"}
+// ErrTimeout: The deadline passed.
+var ErrTimeout = &APIError{Code: "TIMEOUT", Retry: "LATER", HTTP: 504, GRPC: 4}
 
-// ErrCancelledError: The caller is gone.
-var ErrCancelledError = &APIError{Code: "CANCELLED", Retry: "NEVER"}
+// ErrCancelled: The caller is gone.
+var ErrCancelled = &APIError{Code: "CANCELLED", Retry: "NEVER", HTTP: 499, GRPC: 1}
 
-// ErrOverloadedError: The queue is full.
-var ErrOverloadedError = &APIError{Code: "OVERLOADED", Retry: "LATER"}
+// ErrOverloaded: The queue is full.
+var ErrOverloaded = &APIError{Code: "OVERLOADED", Retry: "LATER", HTTP: 503, GRPC: 8}
 
-// ErrNotReadyError: The service is starting or draining.
-var ErrNotReadyError = &APIError{Code: "NOT_READY", Retry: "LATER"}
+// ErrNotReady: The service is starting or draining.
+var ErrNotReady = &APIError{Code: "NOT_READY", Retry: "LATER", HTTP: 503, GRPC: 14}
 
-// ErrNotFoundError: There is nothing of this name.
-var ErrNotFoundError = &APIError{Code: "NOT_FOUND", Retry: "NEVER"}
+// ErrNotFound: There is nothing of this name.
+var ErrNotFound = &APIError{Code: "NOT_FOUND", Retry: "NEVER", HTTP: 404, GRPC: 5}
 
-// ErrMethodNotAllowedError: The path does not take this method.
-var ErrMethodNotAllowedError = &APIError{Code: "METHOD_NOT_ALLOWED", Retry: "NEVER"}
+// ErrMethodNotAllowed: The path does not take this method.
+var ErrMethodNotAllowed = &APIError{Code: "METHOD_NOT_ALLOWED", Retry: "NEVER", HTTP: 405, GRPC: 12}
 
-// ErrNotImplementedError: The server does not know this method.
-var ErrNotImplementedError = &APIError{Code: "NOT_IMPLEMENTED", Retry: "NEVER"}
+// ErrNotImplemented: The server does not know this method.
+var ErrNotImplemented = &APIError{Code: "NOT_IMPLEMENTED", Retry: "NEVER", HTTP: 501, GRPC: 12}
 
-// ErrVersionNotSupportedError: Only HTTP/1.0 and HTTP/1.1 are spoken.
-var ErrVersionNotSupportedError = &APIError{Code: "VERSION_NOT_SUPPORTED", Retry: "NEVER"}
+// ErrVersionNotSupported: Only HTTP/1.0 and HTTP/1.1 are spoken.
+var ErrVersionNotSupported = &APIError{Code: "VERSION_NOT_SUPPORTED", Retry: "NEVER", HTTP: 505, GRPC: 12}
 
-// ErrShutdownDisabledError: This server does not take /shutdown.
-var ErrShutdownDisabledError = &APIError{Code: "SHUTDOWN_DISABLED", Retry: "NEVER"}
+// ErrShutdownDisabled: This server does not take /shutdown.
+var ErrShutdownDisabled = &APIError{Code: "SHUTDOWN_DISABLED", Retry: "NEVER", HTTP: 403, GRPC: 7}
 
-// ErrInternalError: The server failed.
-var ErrInternalError = &APIError{Code: "INTERNAL", Retry: "NEVER"}
+// ErrInternal: The server failed.
+var ErrInternal = &APIError{Code: "INTERNAL", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrOutOfMemoryError: Memory for this request is used up.
-var ErrOutOfMemoryError = &APIError{Code: "OUT_OF_MEMORY", Retry: "LATER"}
+// ErrOutOfMemory: Memory for this request is used up.
+var ErrOutOfMemory = &APIError{Code: "OUT_OF_MEMORY", Retry: "LATER", HTTP: 503, GRPC: 8}
 
-// ErrRegistrationMismatchError: The registration_id is not the one of this port.
-var ErrRegistrationMismatchError = &APIError{Code: "REGISTRATION_MISMATCH", Retry: "NEVER"}
+// ErrRegistrationMismatch: The registration_id is not the one of this port.
+var ErrRegistrationMismatch = &APIError{Code: "REGISTRATION_MISMATCH", Retry: "NEVER", HTTP: 403, GRPC: 7}
 
-// ErrRegistrationGoneError: The registration has ended.
-var ErrRegistrationGoneError = &APIError{Code: "REGISTRATION_GONE", Retry: "NEVER"}
+// ErrRegistrationGone: The registration has ended.
+var ErrRegistrationGone = &APIError{Code: "REGISTRATION_GONE", Retry: "NEVER", HTTP: 412, GRPC: 9}
 
-// ErrNoPortAvailableError: Every port of the range is taken.
-var ErrNoPortAvailableError = &APIError{Code: "NO_PORT_AVAILABLE", Retry: "LATER"}
+// ErrNoPortAvailable: Every port of the range is taken.
+var ErrNoPortAvailable = &APIError{Code: "NO_PORT_AVAILABLE", Retry: "LATER", HTTP: 503, GRPC: 8}
 
-// ErrQuotaExceededError: The caller holds as many registrations as it may.
-var ErrQuotaExceededError = &APIError{Code: "QUOTA_EXCEEDED", Retry: "LATER"}
+// ErrQuotaExceeded: The caller holds as many registrations as it may.
+var ErrQuotaExceeded = &APIError{Code: "QUOTA_EXCEEDED", Retry: "LATER", HTTP: 429, GRPC: 8}
 
-// ErrAlreadyExistsError: Somebody else holds this.
-var ErrAlreadyExistsError = &APIError{Code: "ALREADY_EXISTS", Retry: "NEVER"}
+// ErrAlreadyExists: Somebody else holds this.
+var ErrAlreadyExists = &APIError{Code: "ALREADY_EXISTS", Retry: "NEVER", HTTP: 409, GRPC: 6}
 
-// ErrPermissionDeniedError: The caller may not do this.
-var ErrPermissionDeniedError = &APIError{Code: "PERMISSION_DENIED", Retry: "NEVER"}
+// ErrPermissionDenied: The caller may not do this.
+var ErrPermissionDenied = &APIError{Code: "PERMISSION_DENIED", Retry: "NEVER", HTTP: 403, GRPC: 7}
 
-// ErrStoreUnavailableError: The registry's store does not answer.
-var ErrStoreUnavailableError = &APIError{Code: "STORE_UNAVAILABLE", Retry: "LATER"}
+// ErrStoreUnavailable: The registry's store does not answer.
+var ErrStoreUnavailable = &APIError{Code: "STORE_UNAVAILABLE", Retry: "LATER", HTTP: 503, GRPC: 14}
 
-// ErrAddressInUseError: The port is taken by another process.
-var ErrAddressInUseError = &APIError{Code: "ADDRESS_IN_USE", Retry: "NEVER"}
+// ErrAddressInUse: The port is taken by another process.
+var ErrAddressInUse = &APIError{Code: "ADDRESS_IN_USE", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrFileMissingError: A file is not there or cannot be read.
-var ErrFileMissingError = &APIError{Code: "FILE_MISSING", Retry: "NEVER"}
+// ErrFileMissing: A file is not there or cannot be read.
+var ErrFileMissing = &APIError{Code: "FILE_MISSING", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrFileInvalidError: A file is not what it should be.
-var ErrFileInvalidError = &APIError{Code: "FILE_INVALID", Retry: "NEVER"}
+// ErrFileInvalid: A file is not what it should be.
+var ErrFileInvalid = &APIError{Code: "FILE_INVALID", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrDocumentInvalidError: A document breaks its schema.
-var ErrDocumentInvalidError = &APIError{Code: "DOCUMENT_INVALID", Retry: "NEVER"}
+// ErrDocumentInvalid: A document breaks its schema.
+var ErrDocumentInvalid = &APIError{Code: "DOCUMENT_INVALID", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrModelInvalidError: The model file is broken.
-var ErrModelInvalidError = &APIError{Code: "MODEL_INVALID", Retry: "NEVER"}
+// ErrModelInvalid: The model file is broken.
+var ErrModelInvalid = &APIError{Code: "MODEL_INVALID", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrModelUnsupportedError: The model needs something this engine does not have.
-var ErrModelUnsupportedError = &APIError{Code: "MODEL_UNSUPPORTED", Retry: "NEVER"}
+// ErrModelUnsupported: The model needs something this engine does not have.
+var ErrModelUnsupported = &APIError{Code: "MODEL_UNSUPPORTED", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrUsageError: The command line is wrong.
-var ErrUsageError = &APIError{Code: "USAGE", Retry: "NEVER"}
+// ErrUsage: The command line is wrong.
+var ErrUsage = &APIError{Code: "USAGE", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
-// ErrRegistryUnavailableError: The registry does not answer.
-var ErrRegistryUnavailableError = &APIError{Code: "REGISTRY_UNAVAILABLE", Retry: "LATER"}
+// ErrRegistryUnavailable: The registry does not answer.
+var ErrRegistryUnavailable = &APIError{Code: "REGISTRY_UNAVAILABLE", Retry: "LATER", HTTP: 500, GRPC: 14}
 
 var catalogue = []*APIError{
-	ErrMalformedJsonError,
-	ErrValidationError,
-	ErrUnsupportedInputTypeError,
-	ErrBadRequestError,
-	ErrRequestTimeoutError,
-	ErrPayloadTooLargeError,
-	ErrUriTooLongError,
-	ErrUnsupportedMediaTypeError,
-	ErrMisdirectedRequestError,
-	ErrForbiddenOriginError,
-	ErrHeadersTooLargeError,
-	ErrInvalidInputError,
-	ErrInputTooLongError,
-	ErrOutOfDomainError,
-	ErrLowConfidenceError,
-	ErrPiiNotAllowedError,
-	ErrPolicyRefusedError,
-	ErrOutputInvalidError,
-	ErrTimeoutError,
-	ErrCancelledError,
-	ErrOverloadedError,
-	ErrNotReadyError,
-	ErrNotFoundError,
-	ErrMethodNotAllowedError,
-	ErrNotImplementedError,
-	ErrVersionNotSupportedError,
-	ErrShutdownDisabledError,
-	ErrInternalError,
-	ErrOutOfMemoryError,
-	ErrRegistrationMismatchError,
-	ErrRegistrationGoneError,
-	ErrNoPortAvailableError,
-	ErrQuotaExceededError,
-	ErrAlreadyExistsError,
-	ErrPermissionDeniedError,
-	ErrStoreUnavailableError,
-	ErrAddressInUseError,
-	ErrFileMissingError,
-	ErrFileInvalidError,
-	ErrDocumentInvalidError,
-	ErrModelInvalidError,
-	ErrModelUnsupportedError,
-	ErrUsageError,
-	ErrRegistryUnavailableError,
+	ErrMalformedJson,
+	ErrValidation,
+	ErrUnsupportedInputType,
+	ErrBadRequest,
+	ErrRequestTimeout,
+	ErrPayloadTooLarge,
+	ErrUriTooLong,
+	ErrUnsupportedMediaType,
+	ErrMisdirectedRequest,
+	ErrForbiddenOrigin,
+	ErrHeadersTooLarge,
+	ErrInvalidInput,
+	ErrInputTooLong,
+	ErrOutOfDomain,
+	ErrLowConfidence,
+	ErrPiiNotAllowed,
+	ErrPolicyRefused,
+	ErrOutputInvalid,
+	ErrTimeout,
+	ErrCancelled,
+	ErrOverloaded,
+	ErrNotReady,
+	ErrNotFound,
+	ErrMethodNotAllowed,
+	ErrNotImplemented,
+	ErrVersionNotSupported,
+	ErrShutdownDisabled,
+	ErrInternal,
+	ErrOutOfMemory,
+	ErrRegistrationMismatch,
+	ErrRegistrationGone,
+	ErrNoPortAvailable,
+	ErrQuotaExceeded,
+	ErrAlreadyExists,
+	ErrPermissionDenied,
+	ErrStoreUnavailable,
+	ErrAddressInUse,
+	ErrFileMissing,
+	ErrFileInvalid,
+	ErrDocumentInvalid,
+	ErrModelInvalid,
+	ErrModelUnsupported,
+	ErrUsage,
+	ErrRegistryUnavailable,
 }

@@ -7,219 +7,397 @@ import (
 	"encoding/json"
 )
 
-var _ json.RawMessage
-
 // RegistryStatusRequest: specserve.registry.v1.StatusRequest
 type RegistryStatusRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryStatusRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryStatusRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryStatusResponse: specserve.registry.v1.StatusResponse
 type RegistryStatusResponse struct {
 	// ok.
-	Status string `json:"status"`
+	Status string `spec:"status 1 str required"`
 
 	// Version of this API, 1.2.0.
-	Version string `json:"version"`
+	Version string `spec:"version 2 str required"`
 
 	// Active registrations.
-	Count int64 `json:"count"`
+	Count int64 `spec:"count 3 i64 required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryStatusResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryStatusResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryRegisterRequest: specserve.registry.v1.RegisterRequest
 type RegistryRegisterRequest struct {
 	// Identifier of the application; 1 to 64 bytes.
-	AppName string `json:"app_name"`
+	AppName string `spec:"app_name 1 str required"`
 
 	// Version of the Runtime API it speaks; 1.2.0 or higher; 1 to 64 bytes.
-	AppVersion string `json:"app_version"`
+	AppVersion string `spec:"app_version 2 str required"`
 
 	// Name of the model it serves; 1 to 64 bytes.
-	ModelName string `json:"model_name"`
+	ModelName string `spec:"model_name 3 str required"`
 
 	// Its process; required from app_version 1.2 on.
-	ProcessId *int64 `json:"process_id,omitempty"`
+	ProcessId *int64 `spec:"process_id 4 i64"`
 
 	// The port it would like, or null; 1 to 65535.
-	PreferredPort *int64 `json:"preferred_port,omitempty"`
+	PreferredPort *int64 `spec:"preferred_port 5 i64"`
 
 	// Why it registers, for people; 0 to 256 bytes.
-	Reason *string `json:"reason,omitempty"`
+	Reason *string `spec:"reason 6 str"`
 
 	// Whatever else is worth knowing; at most 4 KiB and 32 keys.
-	MetadataJson *json.RawMessage `json:"metadata,omitempty"`
+	Metadata json.RawMessage `spec:"metadata 7 json"`
 
 	// The same id again gets the same answer; 0 to 64 bytes.
-	RequestId *string `json:"request_id,omitempty"`
+	RequestId *string `spec:"request_id 8 str"`
 
 	// How long the registration lives without a heartbeat; null = 90; 3 to 300.
-	TtlS *int64 `json:"ttl_s,omitempty"`
+	TtlS *int64 `spec:"ttl_s 9 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryRegisterRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryRegisterRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryRegisterResponse: specserve.registry.v1.RegisterResponse
 type RegistryRegisterResponse struct {
 	// true.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// The port to listen on.
-	AssignedPort int64 `json:"assigned_port"`
+	AssignedPort int64 `spec:"assigned_port 2 i64 required"`
 
 	// Proves ownership when unregistering.
-	RegistrationId string `json:"registration_id"`
+	RegistrationId string `spec:"registration_id 3 str required"`
 
 	// What was done; says why a preferred port was not given.
-	Message string `json:"message"`
+	Message string `spec:"message 4 str required"`
 
 	// When it ends without a heartbeat, UTC.
-	ExpiresAt string `json:"expires_at"`
+	ExpiresAt string `spec:"expires_at 5 str required"`
 
 	// The same as seconds from now.
-	TtlS *int64 `json:"ttl_s,omitempty"`
+	TtlS *int64 `spec:"ttl_s 6 i64"`
 
 	// Rises with every registration, never reused.
-	Epoch *int64 `json:"epoch,omitempty"`
+	Epoch *int64 `spec:"epoch 7 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryRegisterResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryRegisterResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryUnregisterRequest: specserve.registry.v1.UnregisterRequest
 type RegistryUnregisterRequest struct {
 	// The assigned port; 1 to 65535.
-	Port int64 `json:"port"`
+	Port int64 `spec:"port 1 i64 required"`
 
 	// As given at registration; 1 to 128 bytes.
-	RegistrationId string `json:"registration_id"`
+	RegistrationId string `spec:"registration_id 2 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryUnregisterRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryUnregisterRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryUnregisterResponse: specserve.registry.v1.UnregisterResponse
 type RegistryUnregisterResponse struct {
 	// true.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// What was done.
-	Message string `json:"message"`
+	Message string `spec:"message 2 str required"`
 
 	// The port that is free again.
-	FreedPort int64 `json:"freed_port"`
+	FreedPort int64 `spec:"freed_port 3 i64 required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryUnregisterResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryUnregisterResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryHeartbeatRequest: specserve.registry.v1.HeartbeatRequest
 type RegistryHeartbeatRequest struct {
 	// The assigned port; 1 to 65535.
-	Port int64 `json:"port"`
+	Port int64 `spec:"port 1 i64 required"`
 
 	// Checked when given; 0 to 128 bytes.
-	RegistrationId *string `json:"registration_id,omitempty"`
+	RegistrationId *string `spec:"registration_id 2 str"`
 
 	// Checked when given: an older epoch is refused.
-	Epoch *int64 `json:"epoch,omitempty"`
+	Epoch *int64 `spec:"epoch 3 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryHeartbeatRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryHeartbeatRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryHeartbeatResponse: specserve.registry.v1.HeartbeatResponse
 type RegistryHeartbeatResponse struct {
 	// true.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// The port.
-	Port int64 `json:"port"`
+	Port int64 `spec:"port 2 i64 required"`
 
 	// What was done.
-	Message string `json:"message"`
+	Message string `spec:"message 3 str required"`
 
 	// Now, UTC.
-	LastHeartbeat string `json:"last_heartbeat"`
+	LastHeartbeat string `spec:"last_heartbeat 4 str required"`
 
 	// When it ends without another heartbeat, UTC.
-	ExpiresAt string `json:"expires_at"`
+	ExpiresAt string `spec:"expires_at 5 str required"`
 
 	// The same as seconds from now.
-	TtlS *int64 `json:"ttl_s,omitempty"`
+	TtlS *int64 `spec:"ttl_s 6 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryHeartbeatResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryHeartbeatResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryRegistration: specserve.registry.v1.Registration
 type RegistryRegistration struct {
 	// Its port.
-	Port int64 `json:"port"`
+	Port int64 `spec:"port 1 i64 required"`
 
 	// Identifier of the application.
-	AppName string `json:"app_name"`
+	AppName string `spec:"app_name 2 str required"`
 
 	// Version of the Runtime API it speaks.
-	AppVersion string `json:"app_version"`
+	AppVersion string `spec:"app_version 3 str required"`
 
 	// The model it serves.
-	ModelName string `json:"model_name"`
+	ModelName string `spec:"model_name 4 str required"`
 
 	// Its process.
-	ProcessId *int64 `json:"process_id,omitempty"`
+	ProcessId *int64 `spec:"process_id 5 i64 always"`
 
 	// The process was alive when last seen.
-	ProcessAlive bool `json:"process_alive"`
+	ProcessAlive bool `spec:"process_alive 6 bool required"`
 
 	// Why it registered.
-	Reason string `json:"reason"`
+	Reason string `spec:"reason 7 str required"`
 
 	// As given at registration.
-	MetadataJson *json.RawMessage `json:"metadata,omitempty"`
+	Metadata json.RawMessage `spec:"metadata 8 json"`
 
 	// UTC.
-	RegisteredAt string `json:"registered_at"`
+	RegisteredAt string `spec:"registered_at 9 str required"`
 
 	// UTC.
-	LastHeartbeat string `json:"last_heartbeat"`
+	LastHeartbeat string `spec:"last_heartbeat 10 str required"`
 
 	// UTC.
-	ExpiresAt string `json:"expires_at"`
+	ExpiresAt string `spec:"expires_at 11 str required"`
 
 	// active.
-	Status string `json:"status"`
+	Status string `spec:"status 12 str required"`
 
 	// Address at which it can be called.
-	Host *string `json:"host,omitempty"`
+	Host *string `spec:"host 13 str"`
 
 	// Rises with every registration, never reused.
-	Epoch *int64 `json:"epoch,omitempty"`
+	Epoch *int64 `spec:"epoch 14 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryRegistration) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryRegistration) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryListRequest: specserve.registry.v1.ListRequest
 type RegistryListRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryListRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryListRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryListResponse: specserve.registry.v1.ListResponse
 type RegistryListResponse struct {
 	// true.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// Version of this API, 1.2.0.
-	RegistryVersion string `json:"registry_version"`
+	RegistryVersion string `spec:"registry_version 2 str required"`
 
 	// How many follow.
-	Count int64 `json:"count"`
+	Count int64 `spec:"count 3 i64 required"`
 
 	// Sorted by port.
-	Registrations []RegistryRegistration `json:"registrations,omitempty"`
+	Registrations []RegistryRegistration `spec:"registrations 4 msg list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryListResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryListResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryResolveRequest: specserve.registry.v1.ResolveRequest
 type RegistryResolveRequest struct {
 	// Name of the model; 1 to 64 bytes.
-	ModelName string `json:"model_name"`
+	ModelName string `spec:"model_name 1 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryResolveRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryResolveRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryResolveResponse: specserve.registry.v1.ResolveResponse
 type RegistryResolveResponse struct {
 	// State of the registry that this answer shows; Watch may start after it.
-	Revision int64 `json:"revision"`
+	Revision int64 `spec:"revision 1 i64 required"`
 
 	// Live instances, sorted by port.
-	Instances []RegistryRegistration `json:"instances,omitempty"`
+	Instances []RegistryRegistration `spec:"instances 2 msg list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryResolveResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryResolveResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryWatchRequest: specserve.registry.v1.WatchRequest
 type RegistryWatchRequest struct {
 	// Only this model; empty = all; 0 to 64 bytes.
-	ModelName *string `json:"model_name,omitempty"`
+	ModelName *string `spec:"model_name 1 str"`
 
 	// Events after this revision; null = the present state first, then what changes; 0 to
 	// 9.00719925474099e+15.
-	AfterRevision *int64 `json:"after_revision,omitempty"`
+	AfterRevision *int64 `spec:"after_revision 2 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryWatchRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryWatchRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryWatchKind: put: registered or renewed; delete: ended; resync: history is gone, list
@@ -235,27 +413,79 @@ const RegistryWatchKindDelete RegistryWatchKind = "delete"
 // RegistryWatchKindResync is a value of RegistryWatchKind.
 const RegistryWatchKindResync RegistryWatchKind = "resync"
 
+func (RegistryWatchKind) numbers() map[string]int32 {
+	return map[string]int32{"put": 1, "delete": 2, "resync": 3}
+}
+
 // RegistryWatchEvent: specserve.registry.v1.WatchEvent
 type RegistryWatchEvent struct {
 	// Rises with every event, without gaps.
-	Revision int64 `json:"revision"`
+	Revision int64 `spec:"revision 1 i64 required"`
 
 	// What happened.
-	Kind RegistryWatchKind `json:"kind"`
+	Kind RegistryWatchKind `spec:"kind 2 enum required"`
 
 	// Whom it happened to; absent on resync.
-	Registration *RegistryRegistration `json:"registration,omitempty"`
+	Registration *RegistryRegistration `spec:"registration 3 msg"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RegistryWatchEvent) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryWatchEvent) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RegistryOpenapiRequest: specserve.registry.v1.OpenapiRequest
 type RegistryOpenapiRequest struct {
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m RegistryOpenapiRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RegistryOpenapiRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var registryStatus = operation{id: "registry.status", verb: "GET", path: "/health",
+	method: "/specserve.registry.v1.Registry/Status", safety: "read", timeoutMs: 5000}
+
+var registryRegister = operation{id: "registry.register", verb: "POST", path: "/register", hasBody: true,
+	method: "/specserve.registry.v1.Registry/Register", safety: "idempotent", timeoutMs: 5000}
+
+var registryUnregister = operation{id: "registry.unregister", verb: "DELETE", path: "/unregister/{port}", query: []string{"registration_id"},
+	method: "/specserve.registry.v1.Registry/Unregister", safety: "idempotent", timeoutMs: 5000}
+
+var registryHeartbeat = operation{id: "registry.heartbeat", verb: "POST", path: "/heartbeat/{port}", hasBody: true,
+	method: "/specserve.registry.v1.Registry/Heartbeat", safety: "idempotent", timeoutMs: 5000}
+
+var registryList = operation{id: "registry.list", verb: "GET", path: "/registry",
+	method: "/specserve.registry.v1.Registry/List", safety: "read", timeoutMs: 5000}
+
+var registryResolve = operation{id: "registry.resolve", verb: "GET", path: "/resolve/{model_name}",
+	method: "/specserve.registry.v1.Registry/Resolve", safety: "read", timeoutMs: 5000}
+
+var registryWatch = operation{id: "registry.watch",
+	method: "/specserve.registry.v1.Registry/Watch", safety: "read"}
+
+var registryOpenapi = operation{id: "registry.openapi", verb: "GET", path: "/openapi.json", safety: "read", timeoutMs: 5000}
+
 // Registry: Assigns ports to model instances and knows which of them are alive.
-type Registry struct{ client *Client }
+type Registry struct{ target *Target }
 
 // Registry offers the operations of this API.
-func (c *Client) Registry() *Registry { return &Registry{c} }
+func (t *Target) Registry() *Registry { return &Registry{t.api("registry")} }
 
 // Status: Whether the registry works, and how many instances it knows.
 //
@@ -266,7 +496,7 @@ func (c *Client) Registry() *Registry { return &Registry{c} }
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Status(ctx context.Context, request *RegistryStatusRequest, options ...Option) (*RegistryStatusResponse, error) {
 	reply := new(RegistryStatusResponse)
-	err := s.client.call(ctx, operation{"GET", "/health", []string{}, false, "read", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryStatus, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +512,7 @@ func (s *Registry) Status(ctx context.Context, request *RegistryStatusRequest, o
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Register(ctx context.Context, request *RegistryRegisterRequest, options ...Option) (*RegistryRegisterResponse, error) {
 	reply := new(RegistryRegisterResponse)
-	err := s.client.call(ctx, operation{"POST", "/register", []string{}, true, "idempotent", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryRegister, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +528,7 @@ func (s *Registry) Register(ctx context.Context, request *RegistryRegisterReques
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Unregister(ctx context.Context, request *RegistryUnregisterRequest, options ...Option) (*RegistryUnregisterResponse, error) {
 	reply := new(RegistryUnregisterResponse)
-	err := s.client.call(ctx, operation{"DELETE", "/unregister/{port}", []string{"registration_id"}, false, "idempotent", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryUnregister, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +544,7 @@ func (s *Registry) Unregister(ctx context.Context, request *RegistryUnregisterRe
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Heartbeat(ctx context.Context, request *RegistryHeartbeatRequest, options ...Option) (*RegistryHeartbeatResponse, error) {
 	reply := new(RegistryHeartbeatResponse)
-	err := s.client.call(ctx, operation{"POST", "/heartbeat/{port}", []string{}, true, "idempotent", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryHeartbeat, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +560,7 @@ func (s *Registry) Heartbeat(ctx context.Context, request *RegistryHeartbeatRequ
 // Takes 5 s at most unless the caller says.
 func (s *Registry) List(ctx context.Context, request *RegistryListRequest, options ...Option) (*RegistryListResponse, error) {
 	reply := new(RegistryListResponse)
-	err := s.client.call(ctx, operation{"GET", "/registry", []string{}, false, "read", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryList, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -346,11 +576,20 @@ func (s *Registry) List(ctx context.Context, request *RegistryListRequest, optio
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Resolve(ctx context.Context, request *RegistryResolveRequest, options ...Option) (*RegistryResolveResponse, error) {
 	reply := new(RegistryResolveResponse)
-	err := s.client.call(ctx, operation{"GET", "/resolve/{model_name}", []string{}, false, "read", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryResolve, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
 	return reply, nil
+}
+
+// Watch: Registrations as they come and go, from a revision on.
+//
+// gRPC: specserve.registry.v1.Registry/Watch.
+//
+// A stream of messages; it has no deadline of its own.
+func (s *Registry) Watch(ctx context.Context, request *RegistryWatchRequest, options ...Option) (*Stream[RegistryWatchEvent], error) {
+	return openStream[RegistryWatchEvent](ctx, s.target, &registryWatch, request, options)
 }
 
 // Openapi: This API as an OpenAPI 3.1 document.
@@ -362,7 +601,7 @@ func (s *Registry) Resolve(ctx context.Context, request *RegistryResolveRequest,
 // Takes 5 s at most unless the caller says.
 func (s *Registry) Openapi(ctx context.Context, request *RegistryOpenapiRequest, options ...Option) (*[]byte, error) {
 	reply := new([]byte)
-	err := s.client.call(ctx, operation{"GET", "/openapi.json", []string{}, false, "read", 5000}, request, reply, options)
+	err := s.target.call(ctx, &registryOpenapi, request, reply, options)
 	if err != nil {
 		return nil, err
 	}

@@ -7,378 +7,803 @@ import (
 	"encoding/json"
 )
 
-var _ json.RawMessage
-
 // RuntimeValue: One free-form value. On the wire it is typed, so that an array of floats never
 // passes through text twice; in JSON it is the bare value.
-type RuntimeValue = json.RawMessage
+// An answer has one of float64, bool, string, []float32, []string, []RuntimeVector, []byte or
+// json.RawMessage; a request may also have what converts to them.
+type RuntimeValue interface{}
+
+// runtimeValueKinds is what a RuntimeValue may be.
+type runtimeValueKinds struct {
+	Number float64 `spec:"number 1 f64"`
+
+	Flag bool `spec:"flag 2 bool"`
+
+	Text string `spec:"text 3 str"`
+
+	Floats RuntimeFloatList `spec:"floats 4 msg"`
+
+	Strings RuntimeStringList `spec:"strings 5 msg"`
+
+	Vectors RuntimeVectorList `spec:"vectors 8 msg"`
+
+	Blob []byte `spec:"blob 6 bytes"`
+
+	Json json.RawMessage `spec:"json 7 json"`
+}
+
+var _ = union((*RuntimeValue)(nil), runtimeValueKinds{})
 
 // RuntimeVector: One array of floats among others.
-type RuntimeVector = json.RawMessage
+type RuntimeVector []float32
+
+// runtimeVectorKinds is what a RuntimeVector may be.
+type runtimeVectorKinds struct {
+	Floats RuntimeFloatList `spec:"floats 1 msg"`
+}
+
+var _ = union((*RuntimeVector)(nil), runtimeVectorKinds{})
 
 // RuntimeHealthRequest: specserve.runtime.v1.HealthRequest
 type RuntimeHealthRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeHealthRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeHealthRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeHealthResponse: specserve.runtime.v1.HealthResponse
 type RuntimeHealthResponse struct {
 	// ok, starting, draining or blocked.
-	Status string `json:"status"`
+	Status string `spec:"status 1 str required"`
 
 	// Name of the model.
-	Model string `json:"model"`
+	Model string `spec:"model 2 str required"`
 
 	// Version of this API, 1.2.0.
-	Version string `json:"version"`
+	Version string `spec:"version 3 str required"`
 
 	// Version of the model.
-	ModelVersion *string `json:"model_version,omitempty"`
+	ModelVersion *string `spec:"model_version 4 str"`
 
 	// Seconds since the service started.
-	UptimeS *float64 `json:"uptime_s,omitempty"`
+	UptimeS *float64 `spec:"uptime_s 5 f64"`
 
 	// false when not ready; otherwise absent.
-	Success *bool `json:"success,omitempty"`
+	Success *bool `spec:"success 6 bool"`
 
 	// Why the service is not ready.
-	Error *string `json:"error,omitempty"`
+	Error *string `spec:"error 7 str"`
 
 	// NOT_READY.
-	ErrorCode *string `json:"error_code,omitempty"`
+	ErrorCode *string `spec:"error_code 8 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeHealthResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeHealthResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeCapabilitiesRequest: specserve.runtime.v1.CapabilitiesRequest
 type RuntimeCapabilitiesRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeCapabilitiesRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeCapabilitiesRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeCapability: specserve.runtime.v1.Capability
 type RuntimeCapability struct {
 	// What it does: embedding, classification, regression.
-	Name string `json:"name"`
+	Name string `spec:"name 1 str required"`
 
 	// Values of input_type it takes: text, image, audio, tabular.
-	InputTypes []string `json:"input_types,omitempty"`
+	InputTypes []string `spec:"input_types 2 str list"`
 
 	// Each result and its type: array<float>, array<string>, object, float or string.
-	OutputSchema map[string]string `json:"output_schema,omitempty"`
+	OutputSchema map[string]string `spec:"output_schema 3 str map"`
 
 	// The capability in words.
-	Description string `json:"description"`
+	Description string `spec:"description 4 str required"`
 
 	// Several inputs may come in one request.
-	Batch *bool `json:"batch,omitempty"`
+	Batch *bool `spec:"batch 5 bool"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeCapability) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeCapability) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeCapabilitiesResponse: specserve.runtime.v1.CapabilitiesResponse
 type RuntimeCapabilitiesResponse struct {
 	// Name of the model.
-	Model string `json:"model"`
+	Model string `spec:"model 1 str required"`
 
 	// What the model can do.
-	Capabilities []RuntimeCapability `json:"capabilities,omitempty"`
+	Capabilities []RuntimeCapability `spec:"capabilities 2 msg list"`
 
 	// Chemical elements or features it supports.
-	Elements []string `json:"elements,omitempty"`
+	Elements []string `spec:"elements 3 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeCapabilitiesResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeCapabilitiesResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeAcceptableRangesRequest: specserve.runtime.v1.AcceptableRangesRequest
 type RuntimeAcceptableRangesRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeAcceptableRangesRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeAcceptableRangesRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeTrainingRange: specserve.runtime.v1.TrainingRange
 type RuntimeTrainingRange struct {
 	// Smallest value seen in training.
-	Min float64 `json:"min"`
+	Min float64 `spec:"min 1 f64 required"`
 
 	// Largest value seen in training.
-	Max float64 `json:"max"`
+	Max float64 `spec:"max 2 f64 required"`
 
 	// Mean of the training values.
-	Mean float64 `json:"mean"`
+	Mean float64 `spec:"mean 3 f64 required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeTrainingRange) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeTrainingRange) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeReliableRange: specserve.runtime.v1.ReliableRange
 type RuntimeReliableRange struct {
 	// Lower end of what may be relied on.
-	Min float64 `json:"min"`
+	Min float64 `spec:"min 1 f64 required"`
 
 	// Upper end of what may be relied on.
-	Max float64 `json:"max"`
+	Max float64 `spec:"max 2 f64 required"`
 
 	// What holds outside.
-	Note string `json:"note"`
+	Note string `spec:"note 3 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeReliableRange) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeReliableRange) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimePropertyRange: specserve.runtime.v1.PropertyRange
 type RuntimePropertyRange struct {
 	// The property in words.
-	PropertyName string `json:"property_name"`
+	PropertyName string `spec:"property_name 1 str required"`
 
 	// Unit of its values.
-	Unit string `json:"unit"`
+	Unit string `spec:"unit 2 str required"`
 
 	// What training saw.
-	TrainingRange RuntimeTrainingRange `json:"training_range"`
+	TrainingRange RuntimeTrainingRange `spec:"training_range 3 msg required"`
 
 	// What may be relied on.
-	ReliableRange RuntimeReliableRange `json:"reliable_range"`
+	ReliableRange RuntimeReliableRange `spec:"reliable_range 4 msg required"`
 
 	// How many samples training saw.
-	TrainingSamples int64 `json:"training_samples"`
+	TrainingSamples int64 `spec:"training_samples 5 i64 required"`
 
 	// Measured figures, number or text.
-	ValidationMetrics map[string]RuntimeValue `json:"validation_metrics,omitempty"`
+	ValidationMetrics map[string]RuntimeValue `spec:"validation_metrics 6 union map"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimePropertyRange) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimePropertyRange) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeChemicalScope: specserve.runtime.v1.ChemicalScope
 type RuntimeChemicalScope struct {
 	// What the model covers.
-	SupportedFeatures []string `json:"supported_features,omitempty"`
+	SupportedFeatures []string `spec:"supported_features 1 str list"`
 
 	// What it does not cover.
-	Limitations []string `json:"limitations,omitempty"`
+	Limitations []string `spec:"limitations 2 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeChemicalScope) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeChemicalScope) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeAcceptableRangesResponse: specserve.runtime.v1.AcceptableRangesResponse
 type RuntimeAcceptableRangesResponse struct {
 	// Name of the model.
-	Model string `json:"model"`
+	Model string `spec:"model 1 str required"`
 
 	// Version of this API, 1.2.0.
-	Version string `json:"version"`
+	Version string `spec:"version 2 str required"`
 
 	// Where the ranges come from.
-	Description string `json:"description"`
+	Description string `spec:"description 3 str required"`
 
 	// Ranges by property.
-	PropertyRanges map[string]RuntimePropertyRange `json:"property_ranges,omitempty"`
+	PropertyRanges map[string]RuntimePropertyRange `spec:"property_ranges 4 msg map"`
 
 	// What is covered and what is not.
-	ChemicalScope RuntimeChemicalScope `json:"chemical_scope"`
+	ChemicalScope RuntimeChemicalScope `spec:"chemical_scope 5 msg required"`
 
 	// How to read the ranges.
-	UsageRecommendations []string `json:"usage_recommendations,omitempty"`
+	UsageRecommendations []string `spec:"usage_recommendations 6 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeAcceptableRangesResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeAcceptableRangesResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimePredictRequest: specserve.runtime.v1.PredictRequest
 type RuntimePredictRequest struct {
 	// One of the input types of /capabilities; 0 to 64 bytes.
-	InputType string `json:"input_type"`
+	InputType string `spec:"input_type 1 str required"`
 
 	// Inputs and parameters by name, as the model declares them; at most 256 entries.
-	Data map[string]RuntimeValue `json:"data"`
+	Data map[string]RuntimeValue `spec:"data 2 union map required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimePredictRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimePredictRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimePredictResponse: specserve.runtime.v1.PredictResponse
 type RuntimePredictResponse struct {
 	// The prediction was made.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// Name of the model.
-	ModelName string `json:"model_name"`
+	ModelName string `spec:"model_name 2 str required"`
 
 	// Outputs by name; empty when success is false.
-	Results map[string]RuntimeValue `json:"results,omitempty"`
+	Results map[string]RuntimeValue `spec:"results 3 union map"`
 
 	// Time spent on the request, without the network.
-	ComputationTimeMs float64 `json:"computation_time_ms"`
+	ComputationTimeMs float64 `spec:"computation_time_ms 4 f64 required"`
 
 	// Why there is no prediction; null when there is one.
-	ErrorMessage *string `json:"error_message,omitempty"`
+	ErrorMessage *string `spec:"error_message 5 str always"`
 
 	// Same text as error_message, when there is one.
-	Error *string `json:"error,omitempty"`
+	Error *string `spec:"error 6 str"`
 
 	// Code of the failure, from the error catalogue.
-	ErrorCode *string `json:"error_code,omitempty"`
+	ErrorCode *string `spec:"error_code 7 str"`
 
 	// What the caller should know of this prediction.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string `spec:"warnings 8 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimePredictResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimePredictResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeInfoRequest: specserve.runtime.v1.InfoRequest
 type RuntimeInfoRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeInfoRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeInfoRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeInfoResponse: specserve.runtime.v1.InfoResponse
 type RuntimeInfoResponse struct {
 	// Name of the model.
-	Name string `json:"name"`
+	Name string `spec:"name 1 str required"`
 
 	// What it is for.
-	Description string `json:"description"`
+	Description string `spec:"description 2 str required"`
 
 	// SPDX identifier of its license.
-	License string `json:"license"`
+	License string `spec:"license 3 str required"`
 
 	// URL or DOI.
-	Citation string `json:"citation"`
+	Citation string `spec:"citation 4 str required"`
 
 	// Who runs it.
-	Maintainer string `json:"maintainer"`
+	Maintainer string `spec:"maintainer 5 str required"`
 
 	// Logical id from the ModelSpec.
-	ModelId *string `json:"model_id,omitempty"`
+	ModelId *string `spec:"model_id 6 str"`
 
 	// Version of the model.
-	ModelVersion *string `json:"model_version,omitempty"`
+	ModelVersion *string `spec:"model_version 7 str"`
 
 	// Format of the weights.
-	Framework *string `json:"framework,omitempty"`
+	Framework *string `spec:"framework 8 str"`
 
 	// Primary task.
-	Task *string `json:"task,omitempty"`
+	Task *string `spec:"task 9 str"`
 
 	// Instruction set that the engine chose.
-	Engine *string `json:"engine,omitempty"`
+	Engine *string `spec:"engine 10 str"`
 
 	// sha256: and the digest of documents and model. Absent while the service starts.
-	BundleDigest *string `json:"bundle_digest,omitempty"`
+	BundleDigest *string `spec:"bundle_digest 11 str"`
 
 	// Digest of the weights and all other files that the model is made of. Absent while the service
 	// starts.
-	ModelDigest *string `json:"model_digest,omitempty"`
+	ModelDigest *string `spec:"model_digest 12 str"`
 
 	// Digest of the documents that describe the model.
-	DocumentsDigest *string `json:"documents_digest,omitempty"`
+	DocumentsDigest *string `spec:"documents_digest 13 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeInfoResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeInfoResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeMetricsRequest: specserve.runtime.v1.MetricsRequest
 type RuntimeMetricsRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeMetricsRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeMetricsRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeMetricsResponse: specserve.runtime.v1.MetricsResponse
 type RuntimeMetricsResponse struct {
 	// Seconds since the service started.
-	UptimeS float64 `json:"uptime_s"`
+	UptimeS float64 `spec:"uptime_s 1 f64 required"`
 
 	// Predictions that reached a decision.
-	RequestsServed int64 `json:"requests_served"`
+	RequestsServed int64 `spec:"requests_served 2 i64 required"`
 
 	// Mean computation time of those.
-	AvgLatencyMs float64 `json:"avg_latency_ms"`
+	AvgLatencyMs float64 `spec:"avg_latency_ms 3 f64 required"`
 
 	// Code and text of the latest failure; never input content.
-	LastError *string `json:"last_error,omitempty"`
+	LastError *string `spec:"last_error 4 str always"`
 
 	// Well-formed requests that the model or a policy declined.
-	RequestsDeclined *int64 `json:"requests_declined,omitempty"`
+	RequestsDeclined *int64 `spec:"requests_declined 5 i64"`
 
 	// Requests that ended in an error of the server.
-	RequestsFailed *int64 `json:"requests_failed,omitempty"`
+	RequestsFailed *int64 `spec:"requests_failed 6 i64"`
 
 	// Predictions being computed now.
-	RequestsRunning *int64 `json:"requests_running,omitempty"`
+	RequestsRunning *int64 `spec:"requests_running 7 i64"`
 
 	// Predictions waiting for a worker.
-	RequestsWaiting *int64 `json:"requests_waiting,omitempty"`
+	RequestsWaiting *int64 `spec:"requests_waiting 8 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeMetricsResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeMetricsResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeCitationRequest: specserve.runtime.v1.CitationRequest
 type RuntimeCitationRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeCitationRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeCitationRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeCitationResponse: specserve.runtime.v1.CitationResponse
 type RuntimeCitationResponse struct {
 	// Citation of the model's publication.
-	PaperCitation string `json:"paper_citation"`
+	PaperCitation string `spec:"paper_citation 1 str required"`
 
 	// BibTeX of the software platform.
-	SoftwareBibtex string `json:"software_bibtex"`
+	SoftwareBibtex string `spec:"software_bibtex 2 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeCitationResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeCitationResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeTestExamplesRequest: specserve.runtime.v1.TestExamplesRequest
 type RuntimeTestExamplesRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeTestExamplesRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeTestExamplesRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeExample: specserve.runtime.v1.Example
 type RuntimeExample struct {
 	// Short name.
-	Name string `json:"name"`
+	Name string `spec:"name 1 str required"`
 
 	// The input, for models that take text.
-	Text *string `json:"text,omitempty"`
+	Text *string `spec:"text 2 str"`
 
 	// The whole data object of the request.
-	Data map[string]RuntimeValue `json:"data,omitempty"`
+	Data map[string]RuntimeValue `spec:"data 3 union map"`
 
 	// What the example shows.
-	Description string `json:"description"`
+	Description string `spec:"description 4 str required"`
 
 	// Group of the example; negative ones must be declined.
-	Category string `json:"category"`
+	Category string `spec:"category 5 str required"`
 
 	// What the model answered when it was published, with tolerances.
-	ExpectedJson *json.RawMessage `json:"expected,omitempty"`
+	Expected json.RawMessage `spec:"expected 6 json"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeExample) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeExample) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeUsageInstructions: specserve.runtime.v1.UsageInstructions
 type RuntimeUsageInstructions struct {
 	// Path of the endpoint.
-	Endpoint string `json:"endpoint"`
+	Endpoint string `spec:"endpoint 1 str required"`
 
 	// HTTP method.
-	Method string `json:"method"`
+	Method string `spec:"method 2 str required"`
 
 	// A request with a placeholder for the input.
-	BodyFormat RuntimePredictRequest `json:"body_format"`
+	BodyFormat RuntimePredictRequest `spec:"body_format 3 msg required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeUsageInstructions) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeUsageInstructions) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeTestExamplesResponse: specserve.runtime.v1.TestExamplesResponse
 type RuntimeTestExamplesResponse struct {
 	// Inputs to try.
-	Examples []RuntimeExample `json:"examples,omitempty"`
+	Examples []RuntimeExample `spec:"examples 1 msg list"`
 
 	// How to send one.
-	UsageInstructions RuntimeUsageInstructions `json:"usage_instructions"`
+	UsageInstructions RuntimeUsageInstructions `spec:"usage_instructions 2 msg required"`
 
 	// Shape of the answer, with words in place of values.
-	ExpectedOutputJson json.RawMessage `json:"expected_output"`
+	ExpectedOutput json.RawMessage `spec:"expected_output 3 json required"`
 
 	// What to know before trying.
-	Notes []string `json:"notes,omitempty"`
+	Notes []string `spec:"notes 4 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeTestExamplesResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeTestExamplesResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeShutdownRequest: specserve.runtime.v1.ShutdownRequest
 type RuntimeShutdownRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeShutdownRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeShutdownRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeShutdownResponse: specserve.runtime.v1.ShutdownResponse
 type RuntimeShutdownResponse struct {
 	// The service is going down.
-	Success bool `json:"success"`
+	Success bool `spec:"success 1 bool required"`
 
 	// What happens next.
-	Message string `json:"message"`
+	Message string `spec:"message 2 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeShutdownResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeShutdownResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeOpenapiRequest: specserve.runtime.v1.OpenapiRequest
 type RuntimeOpenapiRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeOpenapiRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeOpenapiRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeFloatList: A list that is one value among others.
 type RuntimeFloatList struct {
 	// The elements, in order.
-	Values []float32 `json:"values,omitempty"`
+	Values []float32 `spec:"values 1 f32 list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeFloatList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeFloatList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeStringList: A list that is one value among others.
 type RuntimeStringList struct {
 	// The elements, in order.
-	Values []string `json:"values,omitempty"`
+	Values []string `spec:"values 1 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeStringList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeStringList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // RuntimeVectorList: A list that is one value among others.
 type RuntimeVectorList struct {
 	// The elements, in order.
-	Values []RuntimeVector `json:"values,omitempty"`
+	Values []RuntimeVector `spec:"values 1 union list"`
+
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeVectorList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeVectorList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var runtimeHealth = operation{id: "runtime.health", verb: "GET", path: "/health",
+	method: "/specserve.runtime.v1.ModelRuntime/Health", safety: "read", timeoutMs: 2000}
+
+var runtimeCapabilities = operation{id: "runtime.capabilities", verb: "GET", path: "/capabilities",
+	method: "/specserve.runtime.v1.ModelRuntime/Capabilities", safety: "read", timeoutMs: 2000}
+
+var runtimeAcceptableRanges = operation{id: "runtime.acceptable_ranges", verb: "GET", path: "/acceptable_ranges",
+	method: "/specserve.runtime.v1.ModelRuntime/AcceptableRanges", safety: "read", timeoutMs: 2000}
+
+var runtimePredict = operation{id: "runtime.predict", verb: "POST", path: "/predict", hasBody: true,
+	method: "/specserve.runtime.v1.ModelRuntime/Predict", safety: "idempotent"}
+
+var runtimeInfo = operation{id: "runtime.info", verb: "GET", path: "/info",
+	method: "/specserve.runtime.v1.ModelRuntime/Info", safety: "read", timeoutMs: 2000}
+
+var runtimeMetrics = operation{id: "runtime.metrics", verb: "GET", path: "/metrics",
+	method: "/specserve.runtime.v1.ModelRuntime/Metrics", safety: "read", timeoutMs: 2000}
+
+var runtimeCitation = operation{id: "runtime.citation", verb: "GET", path: "/citation",
+	method: "/specserve.runtime.v1.ModelRuntime/Citation", safety: "read", timeoutMs: 2000}
+
+var runtimeTestExamples = operation{id: "runtime.test_examples", verb: "GET", path: "/test_examples",
+	method: "/specserve.runtime.v1.ModelRuntime/TestExamples", safety: "read", timeoutMs: 2000}
+
+var runtimeShutdown = operation{id: "runtime.shutdown", verb: "POST", path: "/shutdown", hasBody: true,
+	method: "/specserve.runtime.v1.ModelRuntime/Shutdown", safety: "idempotent", timeoutMs: 2000}
+
+var runtimeOpenapi = operation{id: "runtime.openapi", verb: "GET", path: "/openapi.json", safety: "read", timeoutMs: 2000}
+
 // ModelRuntime: One served model - its health, its self-description and its predictions.
-type ModelRuntime struct{ client *Client }
+type ModelRuntime struct{ target *Target }
 
 // Runtime offers the operations of this API.
-func (c *Client) Runtime() *ModelRuntime { return &ModelRuntime{c} }
+func (t *Target) Runtime() *ModelRuntime { return &ModelRuntime{t.api("runtime")} }
 
 // Health: Whether the service can take predictions now.
 //
@@ -389,7 +814,7 @@ func (c *Client) Runtime() *ModelRuntime { return &ModelRuntime{c} }
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Health(ctx context.Context, request *RuntimeHealthRequest, options ...Option) (*RuntimeHealthResponse, error) {
 	reply := new(RuntimeHealthResponse)
-	err := s.client.call(ctx, operation{"GET", "/health", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeHealth, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -405,7 +830,7 @@ func (s *ModelRuntime) Health(ctx context.Context, request *RuntimeHealthRequest
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Capabilities(ctx context.Context, request *RuntimeCapabilitiesRequest, options ...Option) (*RuntimeCapabilitiesResponse, error) {
 	reply := new(RuntimeCapabilitiesResponse)
-	err := s.client.call(ctx, operation{"GET", "/capabilities", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeCapabilities, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -421,7 +846,7 @@ func (s *ModelRuntime) Capabilities(ctx context.Context, request *RuntimeCapabil
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) AcceptableRanges(ctx context.Context, request *RuntimeAcceptableRangesRequest, options ...Option) (*RuntimeAcceptableRangesResponse, error) {
 	reply := new(RuntimeAcceptableRangesResponse)
-	err := s.client.call(ctx, operation{"GET", "/acceptable_ranges", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeAcceptableRanges, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -435,7 +860,7 @@ func (s *ModelRuntime) AcceptableRanges(ctx context.Context, request *RuntimeAcc
 // May be repeated: failures that pass are tried again.
 func (s *ModelRuntime) Predict(ctx context.Context, request *RuntimePredictRequest, options ...Option) (*RuntimePredictResponse, error) {
 	reply := new(RuntimePredictResponse)
-	err := s.client.call(ctx, operation{"POST", "/predict", []string{}, true, "idempotent", 0}, request, reply, options)
+	err := s.target.call(ctx, &runtimePredict, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -451,7 +876,7 @@ func (s *ModelRuntime) Predict(ctx context.Context, request *RuntimePredictReque
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Info(ctx context.Context, request *RuntimeInfoRequest, options ...Option) (*RuntimeInfoResponse, error) {
 	reply := new(RuntimeInfoResponse)
-	err := s.client.call(ctx, operation{"GET", "/info", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeInfo, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -468,7 +893,7 @@ func (s *ModelRuntime) Info(ctx context.Context, request *RuntimeInfoRequest, op
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Metrics(ctx context.Context, request *RuntimeMetricsRequest, options ...Option) (*RuntimeMetricsResponse, error) {
 	reply := new(RuntimeMetricsResponse)
-	err := s.client.call(ctx, operation{"GET", "/metrics", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeMetrics, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -484,7 +909,7 @@ func (s *ModelRuntime) Metrics(ctx context.Context, request *RuntimeMetricsReque
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Citation(ctx context.Context, request *RuntimeCitationRequest, options ...Option) (*RuntimeCitationResponse, error) {
 	reply := new(RuntimeCitationResponse)
-	err := s.client.call(ctx, operation{"GET", "/citation", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeCitation, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -500,7 +925,7 @@ func (s *ModelRuntime) Citation(ctx context.Context, request *RuntimeCitationReq
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) TestExamples(ctx context.Context, request *RuntimeTestExamplesRequest, options ...Option) (*RuntimeTestExamplesResponse, error) {
 	reply := new(RuntimeTestExamplesResponse)
-	err := s.client.call(ctx, operation{"GET", "/test_examples", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeTestExamples, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -516,7 +941,7 @@ func (s *ModelRuntime) TestExamples(ctx context.Context, request *RuntimeTestExa
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Shutdown(ctx context.Context, request *RuntimeShutdownRequest, options ...Option) (*RuntimeShutdownResponse, error) {
 	reply := new(RuntimeShutdownResponse)
-	err := s.client.call(ctx, operation{"POST", "/shutdown", []string{}, true, "idempotent", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeShutdown, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -532,7 +957,7 @@ func (s *ModelRuntime) Shutdown(ctx context.Context, request *RuntimeShutdownReq
 // Takes 2 s at most unless the caller says.
 func (s *ModelRuntime) Openapi(ctx context.Context, request *RuntimeOpenapiRequest, options ...Option) (*[]byte, error) {
 	reply := new([]byte)
-	err := s.client.call(ctx, operation{"GET", "/openapi.json", []string{}, false, "read", 2000}, request, reply, options)
+	err := s.target.call(ctx, &runtimeOpenapi, request, reply, options)
 	if err != nil {
 		return nil, err
 	}

@@ -4,181 +4,395 @@ package specserve
 
 import (
 	"context"
-	"encoding/json"
 )
 
-var _ json.RawMessage
-
 // TextTokenIds: The token ids of one text.
-type TextTokenIds = json.RawMessage
+type TextTokenIds []int32
+
+// textTokenIdsKinds is what a TextTokenIds may be.
+type textTokenIdsKinds struct {
+	Ids TextInt32List `spec:"ids 1 msg"`
+}
+
+var _ = union((*TextTokenIds)(nil), textTokenIdsKinds{})
 
 // TextEmbeddingsInput: One text or several, as texts or as token ids.
-type TextEmbeddingsInput = json.RawMessage
+// An answer has one of string, []string, []int32 or []TextTokenIds; a request may also have what
+// converts to them.
+type TextEmbeddingsInput interface{}
+
+// textEmbeddingsInputKinds is what a TextEmbeddingsInput may be.
+type textEmbeddingsInputKinds struct {
+	Text string `spec:"text 1 str"`
+
+	Texts TextStringList `spec:"texts 2 msg"`
+
+	Ids TextInt32List `spec:"ids 3 msg"`
+
+	Rows TextTokenIdsList `spec:"rows 4 msg"`
+}
+
+var _ = union((*TextEmbeddingsInput)(nil), textEmbeddingsInputKinds{})
 
 // TextEmbeddingsRequest: specserve.text.v1.EmbeddingsRequest
 type TextEmbeddingsRequest struct {
 	// What to embed. Token ids are taken as they are: no special tokens are added.
-	Input TextEmbeddingsInput `json:"input"`
+	Input TextEmbeddingsInput `spec:"input 1 union required"`
 
 	// Name or id of the model; the one that is served unless said; 0 to 256 bytes.
-	Model *string `json:"model,omitempty"`
+	Model *string `spec:"model 2 str"`
 
 	// float, the default, or base64: the vector as little-endian floats; 0 to 16 bytes.
-	EncodingFormat *string `json:"encoding_format,omitempty"`
+	EncodingFormat *string `spec:"encoding_format 3 str"`
 
 	// Length of the vectors; one that the model declares, or its own; 1 to 1048576.
-	Dimensions *int64 `json:"dimensions,omitempty"`
+	Dimensions *int64 `spec:"dimensions 4 i64"`
 
 	// Taken and ignored; 0 to 1024 bytes.
-	User *string `json:"user,omitempty"`
+	User *string `spec:"user 5 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextEmbeddingsRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextEmbeddingsRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextEmbeddingVector: A vector, in the encoding that was asked for.
-type TextEmbeddingVector = json.RawMessage
+// An answer has one of []float32 or []byte; a request may also have what converts to them.
+type TextEmbeddingVector interface{}
+
+// textEmbeddingVectorKinds is what a TextEmbeddingVector may be.
+type textEmbeddingVectorKinds struct {
+	Floats TextFloatList `spec:"floats 1 msg"`
+
+	Base64 []byte `spec:"base64 2 bytes"`
+}
+
+var _ = union((*TextEmbeddingVector)(nil), textEmbeddingVectorKinds{})
 
 // TextEmbedding: specserve.text.v1.Embedding
 type TextEmbedding struct {
 	// embedding.
-	Object string `json:"object"`
+	Object string `spec:"object 1 str required"`
 
 	// Place of its text in the input, from 0.
-	Index int32 `json:"index"`
+	Index int32 `spec:"index 2 i32 required"`
 
 	// The vector.
-	Embedding TextEmbeddingVector `json:"embedding"`
+	Embedding TextEmbeddingVector `spec:"embedding 3 union required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextEmbedding) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextEmbedding) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextUsage: specserve.text.v1.Usage
 type TextUsage struct {
 	// Tokens that the model read, with special tokens.
-	PromptTokens int64 `json:"prompt_tokens"`
+	PromptTokens int64 `spec:"prompt_tokens 1 i64 required"`
 
 	// The same: nothing is generated.
-	TotalTokens int64 `json:"total_tokens"`
+	TotalTokens int64 `spec:"total_tokens 2 i64 required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextUsage) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextUsage) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextFailure: specserve.text.v1.Failure
 type TextFailure struct {
 	// What went wrong, for people.
-	Message string `json:"message"`
+	Message string `spec:"message 1 str required"`
 
 	// invalid_request_error, rate_limit_error or server_error.
-	Type string `json:"type"`
+	Type string `spec:"type 2 str required"`
 
 	// The field that broke a rule.
-	Param *string `json:"param"`
+	Param *string `spec:"param 3 str always"`
 
 	// What went wrong, for programs: the error code in small letters.
-	Code string `json:"code"`
+	Code string `spec:"code 4 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextFailure) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextFailure) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextEmbeddingsResponse: specserve.text.v1.EmbeddingsResponse
 type TextEmbeddingsResponse struct {
 	// list.
-	Object *string `json:"object,omitempty"`
+	Object *string `spec:"object 1 str"`
 
 	// The vectors, in the order of the input.
-	Data []TextEmbedding `json:"data,omitempty"`
+	Data []TextEmbedding `spec:"data 2 msg list"`
 
 	// Name of the model.
-	Model *string `json:"model,omitempty"`
+	Model *string `spec:"model 3 str"`
 
 	// What was computed.
-	Usage *TextUsage `json:"usage,omitempty"`
+	Usage *TextUsage `spec:"usage 4 msg"`
 
 	// Why there are no vectors; absent when there are.
-	Error *TextFailure `json:"error,omitempty"`
+	Error *TextFailure `spec:"error 5 msg"`
 
 	// Code of the failure, from the error catalogue.
-	ErrorCode *string `json:"error_code,omitempty"`
+	ErrorCode *string `spec:"error_code 6 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextEmbeddingsResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextEmbeddingsResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextRerankText: specserve.text.v1.RerankText
 type TextRerankText struct {
 	// The text of the document.
-	Text string `json:"text"`
+	Text string `spec:"text 1 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextRerankText) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextRerankText) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextRerankDocument: A document: its text, or an object with it.
-type TextRerankDocument = json.RawMessage
+// An answer has one of string or TextRerankText; a request may also have what converts to them.
+type TextRerankDocument interface{}
+
+// textRerankDocumentKinds is what a TextRerankDocument may be.
+type textRerankDocumentKinds struct {
+	Text string `spec:"text 1 str"`
+
+	Object TextRerankText `spec:"object 2 msg"`
+}
+
+var _ = union((*TextRerankDocument)(nil), textRerankDocumentKinds{})
 
 // TextRerankRequest: specserve.text.v1.RerankRequest
 type TextRerankRequest struct {
 	// What is asked.
-	Query string `json:"query"`
+	Query string `spec:"query 1 str required"`
 
 	// What may answer it; at most 2048 entries.
-	Documents []TextRerankDocument `json:"documents"`
+	Documents []TextRerankDocument `spec:"documents 2 union list required"`
 
 	// Name or id of the model; the one that is served unless said; 0 to 256 bytes.
-	Model *string `json:"model,omitempty"`
+	Model *string `spec:"model 3 str"`
 
 	// How many results to return; all unless said; 1 to 2048.
-	TopN *int64 `json:"top_n,omitempty"`
+	TopN *int64 `spec:"top_n 4 i64"`
 
 	// Repeat the documents in the results.
-	ReturnDocuments *bool `json:"return_documents,omitempty"`
+	ReturnDocuments *bool `spec:"return_documents 5 bool"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextRerankRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextRerankRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextRerankResult: specserve.text.v1.RerankResult
 type TextRerankResult struct {
 	// Place of the document in the request, from 0.
-	Index int32 `json:"index"`
+	Index int32 `spec:"index 1 i32 required"`
 
 	// What the model gives the pair; larger is better.
-	RelevanceScore float64 `json:"relevance_score"`
+	RelevanceScore float64 `spec:"relevance_score 2 f64 required"`
 
 	// The document, when it was asked for.
-	Document *TextRerankText `json:"document,omitempty"`
+	Document *TextRerankText `spec:"document 3 msg"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextRerankResult) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextRerankResult) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextRerankResponse: specserve.text.v1.RerankResponse
 type TextRerankResponse struct {
 	// Best first.
-	Results []TextRerankResult `json:"results,omitempty"`
+	Results []TextRerankResult `spec:"results 1 msg list"`
 
 	// Name of the model.
-	Model *string `json:"model,omitempty"`
+	Model *string `spec:"model 2 str"`
 
 	// What was computed.
-	Usage *TextUsage `json:"usage,omitempty"`
+	Usage *TextUsage `spec:"usage 3 msg"`
 
 	// Why there are no results; absent when there are.
-	Error *TextFailure `json:"error,omitempty"`
+	Error *TextFailure `spec:"error 4 msg"`
 
 	// Code of the failure, from the error catalogue.
-	ErrorCode *string `json:"error_code,omitempty"`
+	ErrorCode *string `spec:"error_code 5 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextRerankResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextRerankResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextInt32List: A list that is one value among others.
 type TextInt32List struct {
 	// The elements, in order.
-	Values []int32 `json:"values,omitempty"`
+	Values []int32 `spec:"values 1 i32 list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextInt32List) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextInt32List) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextStringList: A list that is one value among others.
 type TextStringList struct {
 	// The elements, in order; at most 2048 entries.
-	Values []string `json:"values,omitempty"`
+	Values []string `spec:"values 1 str list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextStringList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextStringList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextTokenIdsList: A list that is one value among others.
 type TextTokenIdsList struct {
 	// The elements, in order; at most 2048 entries.
-	Values []TextTokenIds `json:"values,omitempty"`
+	Values []TextTokenIds `spec:"values 1 union list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m TextTokenIdsList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextTokenIdsList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // TextFloatList: A list that is one value among others.
 type TextFloatList struct {
 	// The elements, in order.
-	Values []float32 `json:"values,omitempty"`
+	Values []float32 `spec:"values 1 f32 list"`
+
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m TextFloatList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *TextFloatList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var textEmbeddings = operation{id: "text.embeddings", verb: "POST", path: "/v1/embeddings", hasBody: true,
+	method: "/specserve.text.v1.TextModel/Embed", safety: "idempotent"}
+
+var textRerank = operation{id: "text.rerank", verb: "POST", path: "/v1/rerank", hasBody: true,
+	method: "/specserve.text.v1.TextModel/Rerank", safety: "idempotent"}
+
 // TextModel: Vectors of texts, and how well documents answer a query.
-type TextModel struct{ client *Client }
+type TextModel struct{ target *Target }
 
 // Text offers the operations of this API.
-func (c *Client) Text() *TextModel { return &TextModel{c} }
+func (t *Target) Text() *TextModel { return &TextModel{t.api("text")} }
 
 // Embeddings: A vector for each text, where the model offers embeddings.
 //
@@ -187,7 +401,7 @@ func (c *Client) Text() *TextModel { return &TextModel{c} }
 // May be repeated: failures that pass are tried again.
 func (s *TextModel) Embeddings(ctx context.Context, request *TextEmbeddingsRequest, options ...Option) (*TextEmbeddingsResponse, error) {
 	reply := new(TextEmbeddingsResponse)
-	err := s.client.call(ctx, operation{"POST", "/v1/embeddings", []string{}, true, "idempotent", 0}, request, reply, options)
+	err := s.target.call(ctx, &textEmbeddings, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +415,7 @@ func (s *TextModel) Embeddings(ctx context.Context, request *TextEmbeddingsReque
 // May be repeated: failures that pass are tried again.
 func (s *TextModel) Rerank(ctx context.Context, request *TextRerankRequest, options ...Option) (*TextRerankResponse, error) {
 	reply := new(TextRerankResponse)
-	err := s.client.call(ctx, operation{"POST", "/v1/rerank", []string{}, true, "idempotent", 0}, request, reply, options)
+	err := s.target.call(ctx, &textRerank, request, reply, options)
 	if err != nil {
 		return nil, err
 	}

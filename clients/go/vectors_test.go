@@ -28,12 +28,12 @@ type vector struct {
 	Error *APIError
 }
 
-// bare leaves out what is null or empty: to a client it is the same as absent.
-func bare(value interface{}) interface{} {
+// withoutEmpty leaves out what is null or empty: to a client it is the same as absent.
+func withoutEmpty(value interface{}) interface{} {
 	switch v := value.(type) {
 	case map[string]interface{}:
 		for key, item := range v {
-			if v[key] = bare(item); v[key] == nil {
+			if v[key] = withoutEmpty(item); v[key] == nil {
 				delete(v, key)
 			}
 		}
@@ -42,7 +42,7 @@ func bare(value interface{}) interface{} {
 		}
 	case []interface{}:
 		for i := range v {
-			v[i] = bare(v[i])
+			v[i] = withoutEmpty(v[i])
 		}
 		if len(v) == 0 {
 			return nil
@@ -54,7 +54,7 @@ func bare(value interface{}) interface{} {
 func (v *vector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body interface{}
 	_ = json.NewDecoder(r.Body).Decode(&body)
-	if r.Method != v.Rest.Verb || r.RequestURI != v.Rest.Target || !reflect.DeepEqual(bare(body), bare(v.Rest.Body)) {
+	if r.Method != v.Rest.Verb || r.RequestURI != v.Rest.Target || !reflect.DeepEqual(withoutEmpty(body), withoutEmpty(v.Rest.Body)) {
 		http.Error(w, r.Method+" "+r.RequestURI, http.StatusTeapot)
 		return
 	}
@@ -69,18 +69,6 @@ func (v *vector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, _ = json.Marshal(v.Answer.Body)
 	}
 	_, _ = w.Write(answer)
-}
-
-// covers tells whether all of the reply is in the answer, which may have keys of a later version.
-func covers(answer, reply interface{}) bool {
-	object, ok := reply.(map[string]interface{})
-	whole, _ := answer.(map[string]interface{})
-	for key, item := range object {
-		if !covers(whole[key], item) {
-			return false
-		}
-	}
-	return ok || reflect.DeepEqual(answer, reply)
 }
 
 func (v *vector) replay(t *testing.T, service reflect.Value) {
@@ -105,14 +93,14 @@ func (v *vector) replay(t *testing.T, service reflect.Value) {
 	var reply interface{}
 	text, _ := json.Marshal(got[0].Interface())
 	_ = json.Unmarshal(text, &reply)
-	if err != nil || !covers(bare(v.Answer.Body), bare(reply)) || bare(reply) == nil {
+	if err != nil || !reflect.DeepEqual(withoutEmpty(v.Answer.Body), withoutEmpty(reply)) || withoutEmpty(reply) == nil {
 		t.Errorf("%v; got %s", err, text)
 	}
 }
 
 func TestVectors(t *testing.T) {
 	count := 0
-	for _, name := range []string{"Runtime", "Registry", "Text"} {
+	for _, name := range []string{"Runtime", "Registry", "Text"} { // health and oip have no JSON of their own
 		var all struct{ Cases []vector }
 		text, err := os.ReadFile("../../gen/vectors/" + strings.ToLower(name) + ".json")
 		if err == nil {

@@ -33,6 +33,16 @@ bool cg_client_api(const struct cg_api *api)
     return false;
 }
 
+bool cg_client_has_rest(const struct cg_api *api, const struct cg_op *op)
+{
+    return op->verb && !api->foreign;
+}
+
+bool cg_client_offers(const struct cg_api *api, const struct cg_op *op)
+{
+    return cg_client_op(op) && (op->rpc || cg_client_has_rest(api, op));
+}
+
 bool cg_client_rest_op(const struct cg_op *op)
 {
     return cg_client_op(op) && op->verb && op->stream != OP_SERVER;

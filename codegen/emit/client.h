@@ -25,6 +25,13 @@ bool cg_client_api(const struct cg_api *api);
 /* ... and the fields of its messages are known, so that they can be types. */
 bool cg_client_typed(const struct cg_api *api);
 
+/* The endpoint has a REST form that clients use: the JSON of foreign formats is
+ * not that of their messages, so clients call those by gRPC. */
+bool cg_client_has_rest(const struct cg_api *api, const struct cg_op *op);
+
+/* ... and the endpoint has any form that clients use. */
+bool cg_client_offers(const struct cg_api *api, const struct cg_op *op);
+
 /* The same for clients that speak REST only and wait for one reply: foreign
  * formats have a JSON of their own. */
 bool cg_client_rest_op(const struct cg_op *op);

@@ -1,11 +1,15 @@
 /*
- * client_go: the generated part of clients/go, over REST.
+ * client_go: the generated part of clients/go.
  *
- *   <prefix>.go   messages as structs, open enums, the service
+ *   <prefix>.go   messages as structs, unions, open enums, the service
  *   errors.go     one sentinel per error
  *
- * Fields stand apart by blank lines, so that gofmt has nothing to align.
+ * A field's tag says what the codecs of clients/go (message.go) walk: key,
+ * number, kind, and what else there is to know. Fields stand apart by blank
+ * lines, so that gofmt has nothing to align.
  */
+#include <string.h>
+
 #include "client.h"
 #include "emit.h"
 
@@ -28,13 +32,35 @@ static void put_doc(const char *lead, const char *text, struct buf *to)
     cg_wrap(to, lead, text, WIDTH);
 }
 
+/* ---- types ---- */
+
 /* One package holds all APIs: a message's name carries its API's. */
 static const char *type_name(struct cg_ir *ir, const struct cg_decl *decl)
 {
-    return cg_text(ir, "%s%s", cg_pascal(ir, decl->api->prefix), decl->name);
+    char *out =
+        cg_text(ir, "%s%s", cg_pascal(ir, decl->api->prefix), decl->name);
+    char *at = out;
+
+    for (const char *c = out; *c; c++) /* "Response.Status" is one word */
+        if (*c != '.')
+            *at++ = *c;
+    *at = '\0';
+    return out;
 }
 
-static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
+/* The list that a union is always, when it can be nothing else; or NULL. */
+static const struct cg_field *only_list(const struct cg_decl *decl)
+{
+    const struct cg_decl *inner =
+        decl->field_count == 1 ? decl->fields[0].decl : NULL;
+
+    return inner && inner->field_count == 1 && inner->fields[0].card == MSG_LIST
+               ? &inner->fields[0]
+               : NULL;
+}
+
+/* The type of one value, element or entry. */
+static const char *bare_type(struct cg_ir *ir, const struct cg_field *field)
 {
     static const char *const types[] = {
         [MSG_BOOL] = "bool",           [MSG_I32] = "int32",
@@ -45,60 +71,224 @@ static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
         [MSG_TIME] = "string",         [MSG_ENUM] = "string",
         [MSG_MSG] = "json.RawMessage",
     };
-    const char *type =
-        field->decl ? type_name(ir, field->decl) : types[field->kind];
+
+    return field->decl ? type_name(ir, field->decl) : types[field->kind];
+}
+
+/* proto3: zero and not set are the same. */
+static bool is_plain(const struct cg_field *field)
+{
+    return field->implicit && field->card == MSG_ONE &&
+           field->kind != MSG_MSG && !(field->flags & MSG_IN_ONEOF);
+}
+
+/* nil says that it is not set. */
+static bool can_be_nil(const struct cg_field *field)
+{
+    return field->kind == MSG_BYTES || field->kind == MSG_JSON ||
+           cg_client_union(field->decl);
+}
+
+static const char *value_type(struct cg_ir *ir, const struct cg_field *field,
+                              bool in_union)
+{
+    const char *type = bare_type(ir, field);
 
     if (field->card == MSG_LIST)
         return cg_text(ir, "[]%s", type);
     if (field->card == MSG_MAP)
         return cg_text(ir, "map[string]%s", type);
-    if (!cg_client_required(field))
-        return cg_text(ir, "*%s", type);
-    return type;
+    if (in_union || cg_client_required(field) || is_plain(field) ||
+        can_be_nil(field))
+        return type;
+    return cg_text(ir, "*%s", type);
 }
+
+static const char *kind_word(const struct cg_field *field)
+{
+    static const char *const words[] = {
+        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
+        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
+        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
+        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
+        [MSG_MSG] = "msg",
+    };
+
+    return cg_client_union(field->decl) ? "union" : words[field->kind];
+}
+
+static void put_field(struct cg_ir *ir, const struct cg_field *field,
+                      bool in_union, struct buf *to)
+{
+    const char *name = cg_pascal(ir, cg_word(ir, field->json));
+
+    buf_printf(to, "\t%s%s %s `spec:\"%s %u %s", name,
+               strcmp(name, "Extra") == 0 ? "_" : "",
+               value_type(ir, field, in_union), field->json, field->number,
+               kind_word(field));
+    if (field->card != MSG_ONE)
+        buf_printf(to, " %s", cg_client_card(field));
+    if (cg_client_required(field))
+        buf_string(to, " required");
+    if (field->flags & MSG_EMIT_ALWAYS)
+        buf_string(to, " always");
+    if (is_plain(field))
+        buf_string(to, " plain");
+    buf_string(to, "\"`\n");
+}
+
+/* ---- declarations ---- */
 
 static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
                         struct buf *to)
 {
-    buf_printf(to, "type %s struct {\n", type_name(ir, decl));
-    for (size_t i = 0; i < decl->field_count; i++) {
-        const struct cg_field *field = &decl->fields[i];
+    const char *name = type_name(ir, decl);
 
+    buf_printf(to, "type %s struct {\n", name);
+    for (size_t i = 0; i < decl->field_count; i++) {
+        put_doc("\t// ", cg_client_field_doc(&decl->fields[i], ir), to);
+        put_field(ir, &decl->fields[i], false, to);
+        buf_char(to, '\n');
+    }
+    buf_printf(to,
+               "\t// What a later version says besides.\n\tExtra Extra\n}\n\n"
+               "// MarshalJSON writes the message as REST has it.\n"
+               "func (m %s) MarshalJSON() ([]byte, error) "
+               "{\n\treturn marshal(m)\n}\n\n"
+               "// UnmarshalJSON refuses what is no such message.\n"
+               "func (m *%s) UnmarshalJSON(text []byte) error "
+               "{\n\treturn unmarshal(text, m)\n}\n",
+               name, name);
+}
+
+static void put_union(struct cg_ir *ir, const struct cg_decl *decl,
+                      struct buf *to)
+{
+    const struct cg_field *list = only_list(decl);
+    const char *name = type_name(ir, decl);
+    const char *api = cg_pascal(ir, decl->api->prefix);
+    const char *kinds =
+        cg_text(ir, "%s%sKinds", decl->api->prefix, name + strlen(api));
+
+    if (list)
+        buf_printf(to, "type %s []%s\n", name, bare_type(ir, list));
+    else
+        buf_printf(to, "type %s interface{}\n", name);
+    buf_printf(to, "\n// %s is what a %s may be.\ntype %s struct {\n", kinds,
+               name, kinds);
+    for (size_t i = 0; i < decl->field_count; i++) {
         if (i)
             buf_char(to, '\n');
-        put_doc("\t// ", cg_client_field_doc(field, ir), to);
-        buf_printf(to, "\t%s %s `json:\"%s%s\"`\n", cg_pascal(ir, field->name),
-                   value_type(ir, field), field->json,
-                   field->flags & MSG_REQUIRED ? "" : ",omitempty");
+        put_field(ir, &decl->fields[i], true, to);
     }
-    buf_string(to, "}\n");
+    buf_printf(to, "}\n\nvar _ = union((*%s)(nil), %s{})\n", name, kinds);
+}
+
+static void put_enum(struct cg_ir *ir, const struct cg_decl *decl,
+                     struct buf *to)
+{
+    const char *name = type_name(ir, decl);
+
+    buf_printf(to, "type %s string\n", name);
+    for (size_t i = 0; i < decl->value_count; i++) {
+        const char *json = decl->values[i].json;
+        const char *word = cg_pascal(ir, cg_snake(ir, cg_word(ir, json)));
+
+        buf_printf(to,
+                   "\n// %s%s is a value of %s.\n"
+                   "const %s%s %s = \"%s\"\n",
+                   name, word, name, name, word, name, json);
+    }
+    buf_printf(to,
+               "\nfunc (%s) numbers() map[string]int32 {\n"
+               "\treturn map[string]int32{",
+               name);
+    for (size_t i = 0; i < decl->value_count; i++)
+        buf_printf(to, "%s\"%s\": %u", i ? ", " : "", decl->values[i].json,
+                   decl->values[i].number);
+    buf_string(to, "}\n}\n");
+}
+
+/* What a value of a union can be, in Go's types. */
+static const char *union_doc(struct cg_ir *ir, const struct cg_decl *decl)
+{
+    struct buf text = {0};
+    const char *out;
+
+    for (size_t i = 0; i < decl->field_count; i++) {
+        const struct cg_decl *inner = decl->fields[i].decl;
+        bool is_list = inner && inner->field_count == 1 &&
+                       inner->fields[0].card == MSG_LIST;
+
+        buf_printf(&text, "%s%s",
+                   !i                           ? " "
+                   : i + 1 == decl->field_count ? " or "
+                                                : ", ",
+                   is_list ? value_type(ir, &inner->fields[0], true)
+                           : bare_type(ir, &decl->fields[i]));
+    }
+    out = cg_text(ir, "%s", text.data ? text.data : "");
+    buf_release(&text);
+    return out;
 }
 
 static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
                      struct buf *to)
 {
     const char *name = type_name(ir, decl);
+    bool is_union = cg_client_union(decl);
 
     buf_char(to, '\n');
     put_doc("// ",
             cg_text(ir, "%s: %s", name, decl->doc ? decl->doc : decl->full),
             to);
-    if (cg_client_union(decl)) {
-        buf_printf(to, "type %s = json.RawMessage\n", name);
-    } else if (decl->tag == CG_MESSAGE) {
+    if (is_union && !only_list(decl))
+        put_doc("// ",
+                cg_text(ir,
+                        "An answer has one of%s; a request may also have "
+                        "what converts to them.",
+                        union_doc(ir, decl)),
+                to);
+    if (is_union)
+        put_union(ir, decl, to);
+    else if (decl->tag == CG_MESSAGE)
         put_message(ir, decl, to);
-    } else {
-        buf_printf(to, "type %s string\n", name);
-        for (size_t i = 0; i < decl->value_count; i++) {
-            const char *json = decl->values[i].json;
-            const char *word = cg_pascal(ir, cg_snake(ir, cg_word(ir, json)));
+    else
+        put_enum(ir, decl, to);
+}
 
-            buf_printf(to,
-                       "\n// %s%s is a value of %s.\n"
-                       "const %s%s %s = \"%s\"\n",
-                       name, word, name, name, word, name, json);
-        }
+/* ---- operations ---- */
+
+static const char *op_name(struct cg_ir *ir, const struct cg_api *api,
+                           const struct cg_op *op)
+{
+    return cg_text(ir, "%s%s", cg_camel(ir, api->prefix),
+                   cg_pascal(ir, op->name));
+}
+
+static void put_operation(struct cg_ir *ir, const struct cg_api *api,
+                          const struct cg_op *op, struct buf *to)
+{
+    buf_printf(to, "\nvar %s = operation{id: \"%s\"", op_name(ir, api, op),
+               op->id);
+    if (cg_client_has_rest(api, op)) {
+        buf_printf(to, ", verb: \"%s\", path: \"%s\"", op->verb, op->path);
+        for (size_t i = 0, count = 0; i < op->bind_count; i++)
+            if (op->binds[i].source == OP_FROM_QUERY && !count++) {
+                buf_string(to, ", query: []string{");
+                cg_client_query(op, to);
+                buf_char(to, '}');
+            }
+        if (op->has_body)
+            buf_string(to, ", hasBody: true");
     }
+    if (op->rpc)
+        buf_printf(to, ",\n\tmethod: \"/%s.%s/%s\"", api->package, api->service,
+                   op->rpc);
+    buf_printf(to, ", safety: \"%s\"", cg_client_safety(op));
+    if (op->deadline_ms)
+        buf_printf(to, ", timeoutMs: %u", op->deadline_ms);
+    buf_string(to, "}\n");
 }
 
 static void put_method(struct cg_ir *ir, const struct cg_api *api,
@@ -107,6 +297,7 @@ static void put_method(struct cg_ir *ir, const struct cg_api *api,
     const char **docs = cg_client_doc(api, op, ir);
     const char *name = cg_pascal(ir, op->name);
     const char *reply = op->reply ? type_name(ir, op->reply) : "[]byte";
+    bool streams = op->stream == OP_SERVER;
 
     buf_char(to, '\n');
     for (size_t i = 0; docs[i]; i++) {
@@ -116,39 +307,74 @@ static void put_method(struct cg_ir *ir, const struct cg_api *api,
     }
     buf_printf(to,
                "func (s *%s) %s(ctx context.Context, request *%s, options "
-               "...Option) (*%s, error) {\n\treply := new(%s)\n"
-               "\terr := s.client.call(ctx, operation{\"%s\", \"%s\", "
-               "[]string{",
-               api->service, name, type_name(ir, op->request), reply, reply,
-               op->verb, op->path);
-    cg_client_query(op, to);
+               "...Option) (*%s%s%s, error) {\n",
+               api->service, name, type_name(ir, op->request),
+               streams ? "Stream[" : "", reply, streams ? "]" : "");
+    if (streams) {
+        buf_printf(to,
+                   "\treturn openStream[%s](ctx, s.target, &%s, request, "
+                   "options)\n}\n",
+                   reply, op_name(ir, api, op));
+        return;
+    }
     buf_printf(to,
-               "}, %s, \"%s\", %u}, request, reply, options)\n"
+               "\treply := new(%s)\n"
+               "\terr := s.target.call(ctx, &%s, request, reply, options)\n"
                "\tif err != nil {\n\t\treturn nil, err\n\t}\n"
                "\treturn reply, nil\n}\n",
-               op->has_body ? "true" : "false", cg_client_safety(op),
-               op->deadline_ms);
+               reply, op_name(ir, api, op));
+}
+
+static void put_service(struct cg_ir *ir, const struct cg_api *api,
+                        struct buf *to)
+{
+    const char *name = cg_pascal(ir, api->prefix);
+
+    buf_char(to, '\n');
+    put_doc("// ", cg_text(ir, "%s: %s", api->service, api->doc), to);
+    buf_printf(to,
+               "type %s struct{ target *Target }\n\n"
+               "// %s offers the operations of this API.\n"
+               "func (t *Target) %s() *%s { return &%s{t.api(\"%s\")} }\n",
+               api->service, name, name, api->service, api->service,
+               api->prefix);
+    for (size_t i = 0; i < api->op_count; i++)
+        if (cg_client_offers(api, &api->ops[i]))
+            put_method(ir, api, &api->ops[i], to);
+}
+
+static bool uses_json(const struct cg_api *api)
+{
+    for (size_t i = 0; i < api->decl_count; i++)
+        for (size_t k = 0; k < api->decls[i]->field_count; k++)
+            if (api->decls[i]->fields[k].kind == MSG_JSON)
+                return true;
+    return false;
 }
 
 static void put_api(const struct cg_api *api, struct cg_out *out)
 {
     struct buf *to = open_file(out, api->prefix, cg_source(api, out));
 
-    buf_string(to, "\nimport (\n\t\"context\"\n\t\"encoding/json\"\n)\n\n"
-                   "var _ json.RawMessage\n");
+    buf_printf(to, "\nimport (\n\t\"context\"\n%s)\n",
+               uses_json(api) ? "\t\"encoding/json\"\n" : "");
     for (size_t i = 0; i < api->decl_count; i++)
         put_decl(out->ir, api->decls[i], to);
-    buf_char(to, '\n');
-    put_doc("// ", cg_text(out->ir, "%s: %s", api->service, api->doc), to);
-    buf_printf(to,
-               "type %s struct{ client *Client }\n\n"
-               "// %s offers the operations of this API.\n"
-               "func (c *Client) %s() *%s { return &%s{c} }\n",
-               api->service, cg_pascal(out->ir, api->prefix),
-               cg_pascal(out->ir, api->prefix), api->service, api->service);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_rest_op(&api->ops[i]))
-            put_method(out->ir, api, &api->ops[i], to);
+        if (cg_client_offers(api, &api->ops[i]))
+            put_operation(out->ir, api, &api->ops[i], to);
+    put_service(out->ir, api, to);
+}
+
+/* ---- errors ---- */
+
+/* "NotFoundError" -> "ErrNotFound". */
+static const char *error_name(struct cg_ir *ir, const char *code)
+{
+    const char *class = cg_error_class(ir, code);
+
+    return cg_text(ir, "Err%.*s", (int)(strlen(class) - strlen("Error")),
+                   class);
 }
 
 static void put_errors(const struct cg_ir *ir, struct cg_out *out)
@@ -156,27 +382,27 @@ static void put_errors(const struct cg_ir *ir, struct cg_out *out)
     struct buf *to = open_file(out, "errors", "api/errors.yaml");
 
     for (size_t i = 0; i < ir->error_count; i++) {
-        const char *code = ir->errors[i].name;
-        const char *name =
-            cg_text(out->ir, "Err%s", cg_error_class(out->ir, code));
+        const struct cg_error *error = &ir->errors[i];
+        const char *name = error_name(out->ir, error->name);
 
         buf_char(to, '\n');
-        put_doc("// ", cg_text(out->ir, "%s: %s.", name, ir->errors[i].doc),
-                to);
-        buf_printf(to, "var %s = &APIError{Code: \"%s\", Retry: \"%s\"}\n",
-                   name, code, ir->errors[i].retry);
+        put_doc("// ", cg_text(out->ir, "%s: %s.", name, error->doc), to);
+        buf_printf(to,
+                   "var %s = &APIError{Code: \"%s\", Retry: \"%s\", HTTP: %d, "
+                   "GRPC: %d}\n",
+                   name, error->name, error->retry, error->http,
+                   error->grpc_number);
     }
     buf_string(to, "\nvar catalogue = []*APIError{\n");
     for (size_t i = 0; i < ir->error_count; i++)
-        buf_printf(to, "\tErr%s,\n",
-                   cg_error_class(out->ir, ir->errors[i].name));
+        buf_printf(to, "\t%s,\n", error_name(out->ir, ir->errors[i].name));
     buf_string(to, "}\n");
 }
 
 void cg_emit_client_go(const struct cg_ir *ir, struct cg_out *out)
 {
     for (size_t i = 0; i < ir->api_count; i++)
-        if (cg_client_rest_api(ir->apis[i]))
+        if (cg_client_typed(ir->apis[i]))
             put_api(ir->apis[i], out);
     put_errors(ir, out);
 }

@@ -276,17 +276,6 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
 
 /* ---- operations ---- */
 
-/* The foreign formats have a JSON of their own; clients call them by gRPC. */
-static bool has_rest(const struct cg_api *api, const struct cg_op *op)
-{
-    return op->verb && !api->foreign;
-}
-
-static bool is_offered(const struct cg_api *api, const struct cg_op *op)
-{
-    return cg_client_op(op) && (op->rpc || has_rest(api, op));
-}
-
 static void put_bound(const struct cg_op *op, enum op_source source,
                       const char *key, struct buf *to)
 {
@@ -306,7 +295,7 @@ static void put_bound(const struct cg_op *op, enum op_source source,
 static void put_operation(struct cg_ir *ir, const struct cg_api *api,
                           const struct cg_op *op, struct buf *to)
 {
-    bool rest = has_rest(api, op);
+    bool rest = cg_client_has_rest(api, op);
 
     buf_printf(to, "\n%s = Operation(\n    \"%s\", \"%s\", \"%s\",\n",
                cg_upper(ir, op->name), op->id, rest ? op->verb : "",
@@ -397,7 +386,7 @@ static void put_service(struct cg_ir *ir, const struct cg_api *api,
                prefix);
     put_doc(ir, "    ", texts, to);
     for (size_t i = 0; i < api->op_count; i++)
-        if (is_offered(api, &api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_method(ir, api, &api->ops[i], is_async, to);
 }
 
@@ -436,7 +425,7 @@ static void put_api(const struct cg_api *api, struct cg_out *out)
         put_decl(out->ir, api->decls[i], to);
     buf_char(to, '\n');
     for (size_t i = 0; i < api->op_count; i++)
-        if (is_offered(api, &api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_operation(out->ir, api, &api->ops[i], to);
     put_service(out->ir, api, false, to);
     put_service(out->ir, api, true, to);

@@ -2,9 +2,9 @@
 
 package specserve
 
-// ErrInternalError: The server failed.
-var ErrInternalError = &APIError{Code: "INTERNAL", Retry: "NEVER"}
+// ErrInternal: The server failed.
+var ErrInternal = &APIError{Code: "INTERNAL", Retry: "NEVER", HTTP: 500, GRPC: 13}
 
 var catalogue = []*APIError{
-	ErrInternalError,
+	ErrInternal,
 }

@@ -2,21 +2,21 @@
 
 package specserve
 
-// ErrBadError: The request is wrong.
-var ErrBadError = &APIError{Code: "BAD", Retry: "NEVER"}
+// ErrBad: The request is wrong.
+var ErrBad = &APIError{Code: "BAD", Retry: "NEVER", HTTP: 400, GRPC: 3}
 
-// ErrDeclinedError: The answer is no.
-var ErrDeclinedError = &APIError{Code: "DECLINED", Retry: "NEVER"}
+// ErrDeclined: The answer is no.
+var ErrDeclined = &APIError{Code: "DECLINED", Retry: "NEVER", HTTP: 200, GRPC: 0}
 
-// ErrBusyError: Try "later".
-var ErrBusyError = &APIError{Code: "BUSY", Retry: "LATER"}
+// ErrBusy: Try "later".
+var ErrBusy = &APIError{Code: "BUSY", Retry: "LATER", HTTP: 503, GRPC: 14}
 
-// ErrGoneError: Ask another.
-var ErrGoneError = &APIError{Code: "GONE", Retry: "ELSEWHERE"}
+// ErrGone: Ask another.
+var ErrGone = &APIError{Code: "GONE", Retry: "ELSEWHERE", HTTP: 503, GRPC: 10}
 
 var catalogue = []*APIError{
-	ErrBadError,
-	ErrDeclinedError,
-	ErrBusyError,
-	ErrGoneError,
+	ErrBad,
+	ErrDeclined,
+	ErrBusy,
+	ErrGone,
 }

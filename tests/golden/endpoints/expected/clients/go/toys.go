@@ -4,67 +4,155 @@ package specserve
 
 import (
 	"context"
-	"encoding/json"
 )
-
-var _ json.RawMessage
 
 // ToysMakeRequest: example.toys.v1.MakeRequest
 type ToysMakeRequest struct {
 	// What to call it.
-	Name string `json:"name"`
+	Name string `spec:"name 1 str required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ToysMakeRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysMakeRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ToysToy: A toy.
 type ToysToy struct {
 	// id
-	Id int64 `json:"id"`
+	Id int64 `spec:"id 1 i64 required"`
 
 	// name
-	Name *string `json:"name,omitempty"`
+	Name *string `spec:"name 2 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ToysToy) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysToy) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ToysListRequest: example.toys.v1.ListRequest
 type ToysListRequest struct {
 	// The last one seen.
-	After *int64 `json:"after,omitempty"`
+	After *int64 `spec:"after 1 i64"`
 
 	// count; 1 to 50.
-	Count *int64 `json:"count,omitempty"`
+	Count *int64 `spec:"count 2 i64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ToysListRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysListRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ToysListResponse: example.toys.v1.ListResponse
 type ToysListResponse struct {
 	// toys
-	Toys []ToysToy `json:"toys,omitempty"`
+	Toys []ToysToy `spec:"toys 1 msg list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ToysListResponse) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysListResponse) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ToysPaintRequest: example.toys.v1.PaintRequest
 type ToysPaintRequest struct {
 	// id
-	Id int64 `json:"id"`
+	Id int64 `spec:"id 1 i64 required"`
 
 	// layer
-	Layer string `json:"layer"`
+	Layer string `spec:"layer 2 str required"`
 
 	// colour
-	Colour string `json:"colour"`
+	Colour string `spec:"colour 3 str required"`
 
 	// glossy
-	Glossy *bool `json:"glossy,omitempty"`
+	Glossy *bool `spec:"glossy 4 bool"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ToysPaintRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysPaintRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ToysPictureRequest: example.toys.v1.PictureRequest
 type ToysPictureRequest struct {
 	// id
-	Id int64 `json:"id"`
+	Id int64 `spec:"id 1 i64 required"`
+
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m ToysPictureRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ToysPictureRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var toysMake = operation{id: "toys.make", verb: "POST", path: "/toys", hasBody: true,
+	method: "/example.toys.v1.Toys/Make", safety: "once", timeoutMs: 1500}
+
+var toysList = operation{id: "toys.list", verb: "GET", path: "/toys", query: []string{"after", "count"}, safety: "read", timeoutMs: 1500}
+
+var toysPaint = operation{id: "toys.paint", verb: "PUT", path: "/toys/{id}/paint/{layer}", hasBody: true,
+	method: "/example.toys.v1.Toys/Paint", safety: "idempotent"}
+
+var toysPicture = operation{id: "toys.picture", verb: "GET", path: "/toys/{id}", safety: "idempotent", timeoutMs: 1500}
+
+var toysWatch = operation{id: "toys.watch",
+	method: "/example.toys.v1.Toys/Watch", safety: "idempotent", timeoutMs: 1500}
+
 // Toys: Endpoints of every form.
-type Toys struct{ client *Client }
+type Toys struct{ target *Target }
 
 // Toys offers the operations of this API.
-func (c *Client) Toys() *Toys { return &Toys{c} }
+func (t *Target) Toys() *Toys { return &Toys{t.api("toys")} }
 
 // Make: Makes a toy.
 //
@@ -75,7 +163,7 @@ func (c *Client) Toys() *Toys { return &Toys{c} }
 // Takes 1.5 s at most unless the caller says.
 func (s *Toys) Make(ctx context.Context, request *ToysMakeRequest, options ...Option) (*ToysToy, error) {
 	reply := new(ToysToy)
-	err := s.client.call(ctx, operation{"POST", "/toys", []string{}, true, "once", 1500}, request, reply, options)
+	err := s.target.call(ctx, &toysMake, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +179,7 @@ func (s *Toys) Make(ctx context.Context, request *ToysMakeRequest, options ...Op
 // Takes 1.5 s at most unless the caller says.
 func (s *Toys) List(ctx context.Context, request *ToysListRequest, options ...Option) (*ToysListResponse, error) {
 	reply := new(ToysListResponse)
-	err := s.client.call(ctx, operation{"GET", "/toys", []string{"after", "count"}, false, "read", 1500}, request, reply, options)
+	err := s.target.call(ctx, &toysList, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +193,7 @@ func (s *Toys) List(ctx context.Context, request *ToysListRequest, options ...Op
 // May be repeated: failures that pass are tried again.
 func (s *Toys) Paint(ctx context.Context, request *ToysPaintRequest, options ...Option) (*ToysToy, error) {
 	reply := new(ToysToy)
-	err := s.client.call(ctx, operation{"PUT", "/toys/{id}/paint/{layer}", []string{}, true, "idempotent", 0}, request, reply, options)
+	err := s.target.call(ctx, &toysPaint, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +209,18 @@ func (s *Toys) Paint(ctx context.Context, request *ToysPaintRequest, options ...
 // Takes 1.5 s at most unless the caller says.
 func (s *Toys) Picture(ctx context.Context, request *ToysPictureRequest, options ...Option) (*[]byte, error) {
 	reply := new([]byte)
-	err := s.client.call(ctx, operation{"GET", "/toys/{id}", []string{}, false, "idempotent", 1500}, request, reply, options)
+	err := s.target.call(ctx, &toysPicture, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
 	return reply, nil
+}
+
+// Watch: Toys as they are made.
+//
+// gRPC: example.toys.v1.Toys/Watch.
+//
+// A stream of messages; it has no deadline of its own.
+func (s *Toys) Watch(ctx context.Context, request *ToysListRequest, options ...Option) (*Stream[ToysToy], error) {
+	return openStream[ToysToy](ctx, s.target, &toysWatch, request, options)
 }

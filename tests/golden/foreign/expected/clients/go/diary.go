@@ -4,25 +4,38 @@ package specserve
 
 import (
 	"context"
-	"encoding/json"
 )
-
-var _ json.RawMessage
 
 // DiaryLine: example.diary.v1.Line
 type DiaryLine struct {
 	// at
-	At *string `json:"at,omitempty"`
+	At *string `spec:"at 1 time"`
 
 	// text
-	Text *string `json:"text,omitempty"`
+	Text *string `spec:"text 2 str"`
+
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m DiaryLine) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *DiaryLine) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var diaryWrite = operation{id: "diary.write", verb: "POST", path: "/lines", hasBody: true,
+	method: "/example.diary.v1.Diary/Write", safety: "read"}
+
 // Diary: An own service with a time.
-type Diary struct{ client *Client }
+type Diary struct{ target *Target }
 
 // Diary offers the operations of this API.
-func (c *Client) Diary() *Diary { return &Diary{c} }
+func (t *Target) Diary() *Diary { return &Diary{t.api("diary")} }
 
 // Write: Writes a line.
 //
@@ -31,7 +44,7 @@ func (c *Client) Diary() *Diary { return &Diary{c} }
 // May be repeated: failures that pass are tried again.
 func (s *Diary) Write(ctx context.Context, request *DiaryLine, options ...Option) (*DiaryLine, error) {
 	reply := new(DiaryLine)
-	err := s.client.call(ctx, operation{"POST", "/lines", []string{}, true, "read", 0}, request, reply, options)
+	err := s.target.call(ctx, &diaryWrite, request, reply, options)
 	if err != nil {
 		return nil, err
 	}

@@ -4,30 +4,40 @@ package specserve
 
 import (
 	"context"
-	"encoding/json"
 )
-
-var _ json.RawMessage
 
 // LockThing: example.lock.v1.Thing
 type LockThing struct {
 	// added
-	Added *string `json:"added,omitempty"`
+	Added *string `spec:"added 20000 str"`
 
 	// first
-	First *string `json:"first,omitempty"`
+	First *string `spec:"first 1 str"`
 
 	// renamed_to
-	RenamedTo *string `json:"renamed_to,omitempty"`
+	RenamedTo *string `spec:"renamed_to 2 str"`
 
 	// chosen
-	Chosen *string `json:"chosen,omitempty"`
+	Chosen *string `spec:"chosen 7 str"`
 
 	// beyond
-	Beyond *string `json:"beyond,omitempty"`
+	Beyond *string `spec:"beyond 20001 str"`
 
 	// kind
-	Kind *LockKind `json:"kind,omitempty"`
+	Kind *LockKind `spec:"kind 20002 enum"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m LockThing) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *LockThing) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // LockKind: example.lock.v1.Kind
@@ -39,8 +49,29 @@ const LockKindKept LockKind = "kept"
 // LockKindNew is a value of LockKind.
 const LockKindNew LockKind = "new"
 
+func (LockKind) numbers() map[string]int32 {
+	return map[string]int32{"kept": 3, "new": 4}
+}
+
+var lockPut = operation{id: "lock.put",
+	method: "/example.lock.v1.Lock/Put", safety: "read"}
+
 // Lock: Numbers that were given stay.
-type Lock struct{ client *Client }
+type Lock struct{ target *Target }
 
 // Lock offers the operations of this API.
-func (c *Client) Lock() *Lock { return &Lock{c} }
+func (t *Target) Lock() *Lock { return &Lock{t.api("lock")} }
+
+// Put: Puts a thing.
+//
+// gRPC: example.lock.v1.Lock/Put.
+//
+// May be repeated: failures that pass are tried again.
+func (s *Lock) Put(ctx context.Context, request *LockThing, options ...Option) (*LockThing, error) {
+	reply := new(LockThing)
+	err := s.target.call(ctx, &lockPut, request, reply, options)
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}

@@ -7,91 +7,102 @@ import (
 	"encoding/json"
 )
 
-var _ json.RawMessage
-
 // ShopEverything: A message with one field of every kind; its description is long enough to need
 // a second line.
 type ShopEverything struct {
 	// flag
-	Flag bool `json:"flag"`
+	Flag bool `spec:"flag 1 bool required"`
 
 	// count; 1 to 9.00719925474099e+15.
-	Count *int64 `json:"count,omitempty"`
+	Count *int64 `spec:"count 2 i64"`
 
 	// small
-	Small *int32 `json:"small,omitempty"`
+	Small *int32 `spec:"small 3 i32"`
 
 	// positive
-	Positive *uint32 `json:"positive,omitempty"`
+	Positive *uint32 `spec:"positive 4 u32"`
 
 	// wide
-	Wide *int64 `json:"wide,omitempty"`
+	Wide *int64 `spec:"wide 5 i64"`
 
 	// ratio; 0 to 1.
-	Ratio *float64 `json:"ratio,omitempty"`
+	Ratio *float64 `spec:"ratio 6 f64"`
 
 	// weight
-	Weight *float32 `json:"weight,omitempty"`
+	Weight *float32 `spec:"weight 7 f32"`
 
 	// A name; 1 to 40 bytes.
-	Name string `json:"name"`
+	Name string `spec:"name 8 str required"`
 
 	// note
-	Note *string `json:"note,omitempty"`
+	Note *string `spec:"note 9 str always"`
 
 	// secret
-	Secret *string `json:"secret,omitempty"`
+	Secret *string `spec:"secret 10 str"`
 
 	// form
-	Form *string `json:"form,omitempty"`
+	Form *string `spec:"form 11 str"`
 
 	// photo
-	Photo *[]byte `json:"photo,omitempty"`
+	Photo []byte `spec:"photo 12 bytes"`
 
 	// size
-	Size *ShopSize `json:"size,omitempty"`
+	Size *ShopSize `spec:"size 13 enum"`
 
 	// colour
-	Colour *ShopEverythingColour `json:"colour,omitempty"`
+	Colour *ShopEverythingColour `spec:"colour 14 enum"`
 
 	// mood
-	Mood *string `json:"mood,omitempty"`
+	Mood *string `spec:"mood 15 str"`
 
 	// price
-	Price *ShopMoney `json:"price,omitempty"`
+	Price *ShopMoney `spec:"price 16 msg"`
 
 	// box
-	Box *ShopEverythingBox `json:"box,omitempty"`
+	Box *ShopEverythingBox `spec:"box 17 msg"`
 
 	// more
-	MoreJson *json.RawMessage `json:"more,omitempty"`
+	More json.RawMessage `spec:"more 18 json"`
 
 	// extra
-	ExtraJson *json.RawMessage `json:"extra,omitempty"`
+	Extra_ json.RawMessage `spec:"extra 19 json"`
 
 	// tags; at most 9 entries.
-	Tags []string `json:"tags"`
+	Tags []string `spec:"tags 20 str list required"`
 
 	// sizes
-	Sizes []ShopSize `json:"sizes,omitempty"`
+	Sizes []ShopSize `spec:"sizes 21 enum list"`
 
 	// weights
-	Weights []float32 `json:"weights,omitempty"`
+	Weights []float32 `spec:"weights 22 f32 list"`
 
 	// labels; at most 3 entries.
-	Labels map[string]string `json:"labels"`
+	Labels map[string]string `spec:"labels 23 str map required"`
 
 	// prices
-	Prices map[string]ShopMoney `json:"prices,omitempty"`
+	Prices map[string]ShopMoney `spec:"prices 24 msg map"`
 
 	// x2_y
-	X2Y map[string]ShopSize `json:"x2_y,omitempty"`
+	X2Y map[string]ShopSize `spec:"x2_y 25 enum map"`
 
 	// default
-	Default *bool `json:"default,omitempty"`
+	Default *bool `spec:"default 26 bool"`
 
 	// any
-	Any *ShopAny `json:"any,omitempty"`
+	Any ShopAny `spec:"any 27 union"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ShopEverything) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopEverything) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ShopSize: How big.
@@ -106,19 +117,70 @@ const ShopSizeM ShopSize = "m"
 // ShopSizeXLarge is a value of ShopSize.
 const ShopSizeXLarge ShopSize = "x-large"
 
+func (ShopSize) numbers() map[string]int32 {
+	return map[string]int32{"s": 1, "m": 2, "x-large": 3}
+}
+
 // ShopHTTPNote: example.shop.v1.HTTPNote
 type ShopHTTPNote struct {
 	// text
-	Text *string `json:"text,omitempty"`
+	Text *string `spec:"text 1 str"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ShopHTTPNote) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopHTTPNote) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ShopAny: example.shop.v1.Any
-type ShopAny = json.RawMessage
+// An answer has one of float64, bool, string, []float32, []string, []byte or json.RawMessage; a
+// request may also have what converts to them.
+type ShopAny interface{}
+
+// shopAnyKinds is what a ShopAny may be.
+type shopAnyKinds struct {
+	Number float64 `spec:"number 1 f64"`
+
+	Flag bool `spec:"flag 2 bool"`
+
+	Text string `spec:"text 3 str"`
+
+	Floats ShopFloatList `spec:"floats 4 msg"`
+
+	Texts ShopStringList `spec:"texts 5 msg"`
+
+	Blob []byte `spec:"blob 6 bytes"`
+
+	Json json.RawMessage `spec:"json 7 json"`
+}
+
+var _ = union((*ShopAny)(nil), shopAnyKinds{})
 
 // ShopMoney: example.shop.v1.Money
 type ShopMoney struct {
 	// cents; 0 to 9.00719925474099e+15.
-	Cents int64 `json:"cents"`
+	Cents int64 `spec:"cents 1 i64 required"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ShopMoney) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopMoney) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ShopEverythingColour: example.shop.v1.EverythingColour
@@ -130,29 +192,75 @@ const ShopEverythingColourRed ShopEverythingColour = "red"
 // ShopEverythingColourDarkBlue is a value of ShopEverythingColour.
 const ShopEverythingColourDarkBlue ShopEverythingColour = "dark blue"
 
+func (ShopEverythingColour) numbers() map[string]int32 {
+	return map[string]int32{"red": 1, "dark blue": 2}
+}
+
 // ShopEverythingBox: example.shop.v1.EverythingBox
 type ShopEverythingBox struct {
 	// depth
-	Depth *float64 `json:"depth,omitempty"`
+	Depth *float64 `spec:"depth 1 f64"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ShopEverythingBox) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopEverythingBox) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ShopFloatList: A list that is one value among others.
 type ShopFloatList struct {
 	// The elements, in order.
-	Values []float32 `json:"values,omitempty"`
+	Values []float32 `spec:"values 1 f32 list"`
+
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m ShopFloatList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopFloatList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
 }
 
 // ShopStringList: A list that is one value among others.
 type ShopStringList struct {
 	// The elements, in order.
-	Values []string `json:"values,omitempty"`
+	Values []string `spec:"values 1 str list"`
+
+	// What a later version says besides.
+	Extra Extra
 }
 
+// MarshalJSON writes the message as REST has it.
+func (m ShopStringList) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *ShopStringList) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+var shopEcho = operation{id: "shop.echo", verb: "POST", path: "/echo", hasBody: true,
+	method: "/example.shop.v1.Shop/Echo", safety: "read"}
+
 // Shop: Messages of every kind.
-type Shop struct{ client *Client }
+type Shop struct{ target *Target }
 
 // Shop offers the operations of this API.
-func (c *Client) Shop() *Shop { return &Shop{c} }
+func (t *Target) Shop() *Shop { return &Shop{t.api("shop")} }
 
 // Echo: Gives back what it got.
 //
@@ -161,7 +269,7 @@ func (c *Client) Shop() *Shop { return &Shop{c} }
 // May be repeated: failures that pass are tried again.
 func (s *Shop) Echo(ctx context.Context, request *ShopEverything, options ...Option) (*ShopEverything, error) {
 	reply := new(ShopEverything)
-	err := s.client.call(ctx, operation{"POST", "/echo", []string{}, true, "read", 0}, request, reply, options)
+	err := s.target.call(ctx, &shopEcho, request, reply, options)
 	if err != nil {
 		return nil, err
 	}
