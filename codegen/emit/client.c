@@ -43,16 +43,6 @@ bool cg_client_offers(const struct cg_api *api, const struct cg_op *op)
     return cg_client_op(op) && (op->rpc || cg_client_has_rest(api, op));
 }
 
-bool cg_client_rest_op(const struct cg_op *op)
-{
-    return cg_client_op(op) && op->verb && op->stream != OP_SERVER;
-}
-
-bool cg_client_rest_api(const struct cg_api *api)
-{
-    return cg_client_typed(api) && !api->foreign;
-}
-
 struct buf *cg_client_open(struct cg_out *out, const char *language,
                            const char *path)
 {
@@ -99,6 +89,39 @@ const char *cg_client_card(const struct cg_field *field)
 bool cg_client_required(const struct cg_field *field)
 {
     return (field->flags & MSG_REQUIRED) && !(field->flags & MSG_NULLABLE);
+}
+
+enum { DEPTH = 8 }; /* messages in messages that are followed */
+
+static bool reaches(const struct cg_decl *from, const struct cg_decl *decl,
+                    int depth)
+{
+    if (from == decl)
+        return true;
+    for (size_t i = 0; i < from->field_count && depth < DEPTH; i++)
+        if (from->fields[i].decl &&
+            reaches(from->fields[i].decl, decl, depth + 1))
+            return true;
+    return false;
+}
+
+bool cg_client_sent(const struct cg_decl *decl)
+{
+    for (size_t i = 0; i < decl->api->op_count; i++)
+        if (reaches(decl->api->ops[i].request, decl, 0))
+            return true;
+    return false;
+}
+
+const char *cg_client_name(struct cg_ir *ir, const struct cg_decl *decl)
+{
+    char *out = cg_zalloc(ir, strlen(decl->name) + 1, 1);
+    char *at = out;
+
+    for (const char *c = decl->name; *c; c++)
+        if (*c != '.')
+            *at++ = *c;
+    return out;
 }
 
 bool cg_client_union(const struct cg_decl *decl)

@@ -32,11 +32,6 @@ bool cg_client_has_rest(const struct cg_api *api, const struct cg_op *op);
 /* ... and the endpoint has any form that clients use. */
 bool cg_client_offers(const struct cg_api *api, const struct cg_op *op);
 
-/* The same for clients that speak REST only and wait for one reply: foreign
- * formats have a JSON of their own. */
-bool cg_client_rest_op(const struct cg_op *op);
-bool cg_client_rest_api(const struct cg_api *api);
-
 /* A file of the client library of `language`, "python": its path is relative to
  * clients/<language>. It is covered by the manifest like every other file. */
 struct buf *cg_client_open(struct cg_out *out, const char *language,
@@ -56,6 +51,12 @@ const char *cg_client_card(const struct cg_field *field);
 
 /* The field has to be there and to have a value. */
 bool cg_client_required(const struct cg_field *field);
+
+/* The message can be part of a request, so callers write it, too. */
+bool cg_client_sent(const struct cg_decl *decl);
+
+/* "HealthCheckResponse.ServingStatus" as one word. */
+const char *cg_client_name(struct cg_ir *ir, const struct cg_decl *decl);
 
 /* One of several messages, told apart by their fields; NULL is none. */
 bool cg_client_union(const struct cg_decl *decl);

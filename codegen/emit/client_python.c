@@ -68,18 +68,6 @@ static void put_doc(struct cg_ir *ir, const char *lead,
 
 /* ---- types ---- */
 
-/* "HealthCheckResponse.ServingStatus" -> one word. */
-static const char *class_name(struct cg_ir *ir, const struct cg_decl *decl)
-{
-    char *out = cg_zalloc(ir, strlen(decl->name) + 1, 1);
-    char *at = out;
-
-    for (const char *c = decl->name; *c; c++)
-        if (*c != '.')
-            *at++ = *c;
-    return out;
-}
-
 static const char *value_hint(struct cg_ir *ir, const struct cg_field *field)
 {
     static const char *const hints[] = {
@@ -90,7 +78,7 @@ static const char *value_hint(struct cg_ir *ir, const struct cg_field *field)
         [MSG_MSG] = "Message",
     };
 
-    return field->decl ? class_name(ir, field->decl) : hints[field->kind];
+    return field->decl ? cg_client_name(ir, field->decl) : hints[field->kind];
 }
 
 /* The hint of an attribute or argument, without its default. */
@@ -155,7 +143,7 @@ static void put_row(struct cg_ir *ir, const struct cg_field *field,
                kind_word(field), cg_client_card(field), flags_of(field));
     if (field->decl)
         buf_printf(to, "%s%s", cg_client_union(field->decl) ? "_" : "",
-                   class_name(ir, field->decl));
+                   cg_client_name(ir, field->decl));
     buf_string(to, "\"),\n");
 }
 
@@ -205,7 +193,7 @@ static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
 {
     buf_printf(to,
                "\n\n@dataclasses.dataclass(frozen=True)\nclass %s(Message):\n",
-               class_name(ir, decl));
+               cg_client_name(ir, decl));
     put_message_doc(ir, decl, to);
     buf_printf(to, "\n    _name = \"%s\"\n    _fields = (", decl->full);
     if (decl->field_count)
@@ -222,7 +210,7 @@ static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
 static void put_union(struct cg_ir *ir, const struct cg_decl *decl,
                       struct buf *to)
 {
-    const char *name = class_name(ir, decl);
+    const char *name = cg_client_name(ir, decl);
 
     buf_string(to, "\n\n");
     cg_wrap(to, "# ", decl->doc ? decl->doc : decl->full, WIDTH);
@@ -247,7 +235,7 @@ static const char *constant(struct cg_ir *ir, const char *value)
 static void put_enum(struct cg_ir *ir, const struct cg_decl *decl,
                      struct buf *to)
 {
-    const char *name = class_name(ir, decl);
+    const char *name = cg_client_name(ir, decl);
     const char *const texts[] = {decl->doc ? decl->doc : decl->full, NULL};
 
     buf_printf(to, "\n\nclass %s(OpenEnum):\n", name);
@@ -305,8 +293,8 @@ static void put_operation(struct cg_ir *ir, const struct cg_api *api,
                    op->rpc);
     else
         buf_string(to, "    \"\",\n");
-    buf_printf(to, "    %s, %s,\n", class_name(ir, op->request),
-               op->reply ? class_name(ir, op->reply) : "None");
+    buf_printf(to, "    %s, %s,\n", cg_client_name(ir, op->request),
+               op->reply ? cg_client_name(ir, op->reply) : "None");
     if (rest) {
         put_bound(op, OP_FROM_PATH, "path_fields", to);
         put_bound(op, OP_FROM_QUERY, "query_fields", to);
@@ -326,7 +314,7 @@ static void put_operation(struct cg_ir *ir, const struct cg_api *api,
 static const char *reply_hint(struct cg_ir *ir, const struct cg_op *op,
                               bool is_async)
 {
-    const char *name = op->reply ? class_name(ir, op->reply) : "bytes";
+    const char *name = op->reply ? cg_client_name(ir, op->reply) : "bytes";
 
     if (op->stream != OP_SERVER)
         return name;
@@ -363,7 +351,7 @@ static void put_method(struct cg_ir *ir, const struct cg_api *api,
 
     put_signature(ir, op, is_async, to);
     put_doc(ir, "        ", cg_client_doc(api, op, ir), to);
-    buf_printf(to, "        request = %s(", class_name(ir, request));
+    buf_printf(to, "        request = %s(", cg_client_name(ir, request));
     for (size_t i = 0; i < request->field_count; i++)
         buf_printf(to, "\n            %s=%s,",
                    cg_py_member(ir, request->fields[i].json),
@@ -372,7 +360,7 @@ static void put_method(struct cg_ir *ir, const struct cg_api *api,
     buf_printf(to, "        return %sself.%s(%s, request, ",
                is_async ? "await " : "", how, cg_upper(ir, op->name));
     if (op->reply)
-        buf_printf(to, "%s, ", class_name(ir, op->reply));
+        buf_printf(to, "%s, ", cg_client_name(ir, op->reply));
     buf_string(to, "options)\n");
 }
 

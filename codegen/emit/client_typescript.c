@@ -4,8 +4,8 @@
  *   src/api/<prefix>.ts   messages as interfaces, their tables, the service
  *   src/api/errors.ts     one class per error
  *
- * Names and tables only; the hand-written runtime (src/) walks them. What has no REST
- * form is left out.
+ * Names and tables only; the hand-written runtime (src/) walks them, for JSON and
+ * for protobuf. Formats of others have no REST form here.
  */
 #include <string.h>
 
@@ -53,16 +53,33 @@ static void put_line_doc(struct cg_ir *ir, const char *lead, const char *text,
 
 /* ---- types ---- */
 
-static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
+static bool is_big(const struct cg_field *field)
+{
+    return field->implicit &&
+           (field->kind == MSG_I64 || field->kind == MSG_U64);
+}
+
+/* Of one value, element or value of a map. */
+static const char *element_type(struct cg_ir *ir, const struct cg_field *field)
 {
     static const char *const types[] = {
-        [MSG_BOOL] = "boolean", [MSG_I32] = "number",  [MSG_U32] = "number",
-        [MSG_I64] = "number",   [MSG_U64] = "number",  [MSG_F32] = "number",
-        [MSG_F64] = "number",   [MSG_STR] = "string",  [MSG_BYTES] = "string",
-        [MSG_JSON] = "unknown", [MSG_TIME] = "string", [MSG_ENUM] = "string",
+        [MSG_BOOL] = "boolean",     [MSG_I32] = "number",
+        [MSG_U32] = "number",       [MSG_I64] = "number",
+        [MSG_U64] = "number",       [MSG_F32] = "number",
+        [MSG_F64] = "number",       [MSG_STR] = "string",
+        [MSG_BYTES] = "Uint8Array", [MSG_JSON] = "unknown",
+        [MSG_TIME] = "string",      [MSG_ENUM] = "string",
         [MSG_MSG] = "object",
     };
-    const char *type = field->decl ? field->decl->name : types[field->kind];
+
+    if (field->decl)
+        return cg_client_name(ir, field->decl);
+    return is_big(field) ? "Integer" : types[field->kind];
+}
+
+static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
+{
+    const char *type = element_type(ir, field);
 
     if (field->card == MSG_LIST)
         return cg_text(ir, "readonly %s[]", type);
@@ -71,19 +88,29 @@ static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
     return type;
 }
 
-static bool is_request(const struct cg_decl *decl)
+/* proto3 without presence: a reply always has the value. */
+static bool is_plain(const struct cg_field *field)
 {
-    for (size_t i = 0; i < decl->api->op_count; i++)
-        if (decl->api->ops[i].request == decl)
-            return true;
-    return false;
+    return field->implicit && field->card == MSG_ONE &&
+           field->kind != MSG_MSG && !(field->flags & MSG_IN_ONEOF);
 }
 
-/* Replies have all their lists and maps: the runtime fills them in. */
+/* null where it is absent. */
+static bool is_nulled(const struct cg_field *field)
+{
+    return (field->flags & MSG_NULLABLE) &&
+           (field->flags & (MSG_REQUIRED | MSG_EMIT_ALWAYS));
+}
+
+/* Replies have all their lists, maps and plain values: the runtime fills them
+ * in. */
 static bool may_lack(const struct cg_decl *decl, const struct cg_field *field)
 {
-    return !(field->flags & MSG_REQUIRED) &&
-           (field->card == MSG_ONE || is_request(decl));
+    if (field->flags & MSG_REQUIRED)
+        return false;
+    if (cg_client_sent(decl))
+        return true;
+    return field->card == MSG_ONE && !is_plain(field) && !is_nulled(field);
 }
 
 static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
@@ -92,7 +119,7 @@ static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
     put_line_doc(
         ir, "",
         decl->doc ? decl->doc : cg_text(ir, "The message %s.", decl->full), to);
-    buf_printf(to, "export interface %s {\n", decl->name);
+    buf_printf(to, "export interface %s {\n", cg_client_name(ir, decl));
     for (size_t i = 0; i < decl->field_count; i++) {
         const struct cg_field *field = &decl->fields[i];
 
@@ -108,9 +135,16 @@ static void put_union(struct cg_ir *ir, const struct cg_decl *decl,
                       struct buf *to)
 {
     put_line_doc(ir, "", decl->doc ? decl->doc : decl->full, to);
-    buf_printf(to, "export type %s =", decl->name);
-    for (size_t i = 0; i < decl->field_count; i++)
-        buf_printf(to, "\n  | %s", value_type(ir, &decl->fields[i]));
+    buf_printf(to, "export type %s =", cg_client_name(ir, decl));
+    for (size_t i = 0; i < decl->field_count; i++) {
+        const struct cg_field *field = &decl->fields[i];
+
+        /* a list is a message of one field on the wire, itself in JSON */
+        if (field->kind == MSG_MSG && field->decl->field_count == 1 &&
+            field->decl->fields[0].card == MSG_LIST)
+            field = &field->decl->fields[0];
+        buf_printf(to, "\n  | %s", value_type(ir, field));
+    }
     buf_string(to, ";\n");
 }
 
@@ -119,7 +153,7 @@ static void put_enum(struct cg_ir *ir, const struct cg_decl *decl,
                      struct buf *to)
 {
     put_line_doc(ir, "", decl->doc ? decl->doc : decl->full, to);
-    buf_printf(to, "export type %s =", decl->name);
+    buf_printf(to, "export type %s =", cg_client_name(ir, decl));
     for (size_t i = 0; i < decl->value_count; i++)
         buf_printf(to, " \"%s\" |", decl->values[i].json);
     buf_string(to, " (string & {});\n");
@@ -142,55 +176,108 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
 static const char *kind_word(const struct cg_field *field)
 {
     static const char *const words[] = {
-        [MSG_BOOL] = "bool",   [MSG_I32] = "int",     [MSG_U32] = "int",
-        [MSG_I64] = "int",     [MSG_U64] = "int",     [MSG_F32] = "number",
-        [MSG_F64] = "number",  [MSG_STR] = "string",  [MSG_BYTES] = "string",
-        [MSG_JSON] = "json",   [MSG_TIME] = "string", [MSG_ENUM] = "string",
-        [MSG_MSG] = "message",
+        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
+        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
+        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
+        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
+        [MSG_MSG] = "msg",
     };
 
     return cg_client_union(field->decl) ? "union" : words[field->kind];
 }
 
-static void put_row(const struct cg_field *field, struct buf *to)
+static unsigned flags_of(const struct cg_field *field)
 {
-    buf_printf(to, "    [\"%s\", \"%s\", \"%s\", %s, \"%s\"],\n", field->json,
-               kind_word(field), cg_client_card(field),
-               cg_client_required(field) ? "true" : "false",
-               field->decl && field->kind == MSG_MSG ? field->decl->name : "");
+    unsigned flags = 0; /* as in message.ts */
+
+    if (cg_client_required(field))
+        flags |= 1;
+    if (is_nulled(field))
+        flags |= 2;
+    if (is_plain(field))
+        flags |= 4;
+    if (is_big(field))
+        flags |= 8;
+    return flags;
 }
 
-static void put_tables(const struct cg_api *api, struct buf *to)
+static void put_row(struct cg_ir *ir, const struct cg_field *field,
+                    struct buf *to)
 {
-    buf_string(to, "\nconst MESSAGES: Messages = {\n");
+    buf_printf(to, "      [\"%s\", %u, \"%s\", \"%s\", %u, \"%s\"],\n",
+               field->json, field->number, kind_word(field),
+               cg_client_card(field), flags_of(field),
+               field->decl ? cg_client_name(ir, field->decl) : "");
+}
+
+static void put_messages(const struct cg_api *api, struct cg_ir *ir,
+                         struct buf *to)
+{
     for (size_t i = 0; i < api->decl_count; i++) {
         const struct cg_decl *decl = api->decls[i];
 
-        if (decl->tag != CG_MESSAGE || is_request(decl))
+        if (decl->tag != CG_MESSAGE)
             continue;
-        buf_printf(to, "  %s: [\n", decl->name);
+        buf_printf(to, "    %s: [", cg_client_name(ir, decl));
+        if (decl->field_count)
+            buf_char(to, '\n');
         for (size_t k = 0; k < decl->field_count; k++)
-            put_row(&decl->fields[k], to);
-        buf_string(to, "  ],\n");
+            put_row(ir, &decl->fields[k], to);
+        buf_string(to, decl->field_count ? "    ],\n" : "],\n");
     }
-    buf_string(to, "};\n");
+}
+
+static void put_enums(const struct cg_api *api, struct cg_ir *ir,
+                      struct buf *to)
+{
+    for (size_t i = 0; i < api->decl_count; i++) {
+        const struct cg_decl *decl = api->decls[i];
+
+        if (decl->tag != CG_ENUM)
+            continue;
+        buf_printf(to, "    %s: {", cg_client_name(ir, decl));
+        for (size_t k = 0; k < decl->value_count; k++)
+            buf_printf(to, "%s \"%s\": %u", k ? "," : "", decl->values[k].json,
+                       decl->values[k].number);
+        buf_string(to, " },\n");
+    }
+}
+
+static void put_tables(const struct cg_api *api, struct cg_ir *ir,
+                       struct buf *to)
+{
+    buf_string(to, "\nconst TYPES: Types = {\n  messages: {\n");
+    put_messages(api, ir, to);
+    buf_string(to, "  },\n  enums: {\n");
+    put_enums(api, ir, to);
+    buf_string(to, "  },\n};\n");
 }
 
 /* ---- operations ---- */
 
-static void put_operation(struct cg_ir *ir, const struct cg_op *op,
-                          struct buf *to)
+static void put_operation(struct cg_ir *ir, const struct cg_api *api,
+                          const struct cg_op *op, struct buf *to)
 {
+    bool rest = cg_client_has_rest(api, op);
+
     buf_printf(to,
                "\nexport const %s: Operation = {\n  id: \"%s\",\n"
                "  verb: \"%s\",\n  path: \"%s\",\n  query: [",
-               cg_upper(ir, op->name), op->id, op->verb, op->path);
-    cg_client_query(op, to);
+               cg_upper(ir, op->name), op->id, rest ? op->verb : "",
+               rest ? op->path : "");
+    if (rest)
+        cg_client_query(op, to);
+    buf_string(to, "],\n  method: \"");
+    if (op->rpc)
+        buf_printf(to, "/%s.%s/%s", api->package, api->service, op->rpc);
     buf_printf(to,
-               "],\n  hasBody: %s,\n  safety: \"%s\",\n  timeoutMs: %u,\n"
-               "  reply: \"%s\",\n  messages: MESSAGES,\n};\n",
-               op->has_body ? "true" : "false", cg_client_safety(op),
-               op->deadline_ms, op->reply ? op->reply->name : "");
+               "\",\n  hasBody: %s,\n  stream: %s,\n  safety: \"%s\",\n"
+               "  timeoutMs: %u,\n  request: \"%s\",\n  reply: \"%s\",\n"
+               "  types: TYPES,\n};\n",
+               rest && op->has_body ? "true" : "false",
+               op->stream == OP_SERVER ? "true" : "false", cg_client_safety(op),
+               op->deadline_ms, cg_client_name(ir, op->request),
+               op->reply ? cg_client_name(ir, op->reply) : "");
 }
 
 static bool needs_request(const struct cg_decl *request)
@@ -204,36 +291,54 @@ static bool needs_request(const struct cg_decl *request)
 static void put_method(struct cg_ir *ir, const struct cg_api *api,
                        const struct cg_op *op, struct buf *to)
 {
+    bool stream = op->stream == OP_SERVER;
+
     buf_char(to, '\n');
     put_doc(ir, "  ", cg_client_doc(api, op, ir), to);
     buf_printf(to,
-               "  %s(request: %s%s, options?: Options): Promise<%s> {\n"
-               "    return this.call(%s, request, options);\n  }\n",
-               cg_camel(ir, op->name), op->request->name,
+               "  %s(request: %s%s, options?: Options): %s<%s> {\n"
+               "    return this.%s(%s, request, options);\n  }\n",
+               cg_camel(ir, op->name), cg_client_name(ir, op->request),
                needs_request(op->request) ? "" : " = {}",
-               op->reply ? op->reply->name : "Uint8Array",
-               cg_upper(ir, op->name));
+               stream ? "Stream" : "Promise",
+               op->reply ? cg_client_name(ir, op->reply) : "Uint8Array",
+               stream ? "stream" : "call", cg_upper(ir, op->name));
+}
+
+/* Only what the module uses. */
+static void put_imports(const struct cg_api *api, struct buf *to)
+{
+    bool streams = false, big = false;
+
+    for (size_t i = 0; i < api->op_count; i++)
+        streams = streams || api->ops[i].stream == OP_SERVER;
+    for (size_t i = 0; i < api->decl_count; i++)
+        for (size_t k = 0; k < api->decls[i]->field_count; k++)
+            big = big || is_big(&api->decls[i]->fields[k]);
+    buf_printf(to,
+               "import type { Operation } from \"../call.js\";\n"
+               "import type { Options } from \"../engine.js\";\n"
+               "import type { %sTypes } from \"../message.js\";\n"
+               "import { Service%s } from \"../service.js\";\n",
+               big ? "Integer, " : "", streams ? ", type Stream" : "");
 }
 
 static void put_api(const struct cg_api *api, struct cg_out *out)
 {
     struct buf *to = open_file(out, api->prefix, cg_source(api, out));
 
-    buf_string(to, "import type { Operation } from \"../call.js\";\n"
-                   "import type { Options } from \"../engine.js\";\n"
-                   "import type { Messages } from \"../message.js\";\n"
-                   "import { Service } from \"../service.js\";\n");
+    put_imports(api, to);
     for (size_t i = 0; i < api->decl_count; i++)
         put_decl(out->ir, api->decls[i], to);
-    put_tables(api, to);
+    put_tables(api, out->ir, to);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_rest_op(&api->ops[i]))
-            put_operation(out->ir, &api->ops[i], to);
+        if (cg_client_offers(api, &api->ops[i]))
+            put_operation(out->ir, api, &api->ops[i], to);
     buf_char(to, '\n');
     put_line_doc(out->ir, "", api->doc, to);
     buf_printf(to, "export class %s extends Service {", api->service);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_rest_op(&api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_method(out->ir, api, &api->ops[i], to);
     buf_string(to, "}\n");
 }
@@ -256,15 +361,16 @@ static void put_errors(const struct cg_ir *ir, struct cg_out *out)
                "{\n");
     for (size_t i = 0; i < ir->error_count; i++)
         buf_printf(
-            to, "  %s: { type: %s, retry: \"%s\" },\n", ir->errors[i].name,
-            cg_error_class(out->ir, ir->errors[i].name), ir->errors[i].retry);
+            to, "  %s: { type: %s, retry: \"%s\", http: %d, grpc: %d },\n",
+            ir->errors[i].name, cg_error_class(out->ir, ir->errors[i].name),
+            ir->errors[i].retry, ir->errors[i].http, ir->errors[i].grpc_number);
     buf_string(to, "};\n");
 }
 
 void cg_emit_client_typescript(const struct cg_ir *ir, struct cg_out *out)
 {
     for (size_t i = 0; i < ir->api_count; i++)
-        if (cg_client_rest_api(ir->apis[i]))
+        if (cg_client_typed(ir->apis[i]))
             put_api(ir->apis[i], out);
     put_errors(ir, out);
 }

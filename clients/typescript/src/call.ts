@@ -1,38 +1,43 @@
 /*
- * Calls: a typed request as REST, an answer as a reply or an error.
+ * Calls: a typed request as REST, and what an answer means.
  */
 import { BY_CODE } from "./api/errors.js";
 import { ApiError, type ErrorRow, LOCAL } from "./failure.js";
-import { checkMessage, type Messages, Mismatch } from "./message.js";
-import type { Answer, Lost } from "./transport.js";
+import { Mismatch, readJson, type Types, writeJson } from "./message.js";
+import type { Answer, GrpcTransport, Lost, RestRequest } from "./transport.js";
 
+/** One endpoint, as the contract has it. */
 export interface Operation {
   readonly id: string;
+  /** "": it has no REST form. */
   readonly verb: string;
   /** "/heartbeat/{port}" */
   readonly path: string;
   readonly query: readonly string[];
+  /** "/package.Service/Method"; "": it has no gRPC form. */
+  readonly method: string;
   readonly hasBody: boolean;
+  readonly stream: boolean;
   readonly safety: "read" | "idempotent" | "once";
   /** 0: the client's own. */
   readonly timeoutMs: number;
+  readonly request: string;
   /** Message of the reply; "": bytes. */
   readonly reply: string;
-  readonly messages: Messages;
+  readonly types: Types;
 }
 
-/** What goes out, the same in each attempt. */
-export interface Prepared {
-  readonly id: string;
-  readonly verb: string;
-  readonly target: string;
-  readonly body?: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly safety: Operation["safety"];
-  readonly timeoutMs: number;
+const SAFETY: Readonly<Record<string, Operation["safety"]>> = {
+  GET: "read", HEAD: "read", PUT: "idempotent", DELETE: "idempotent",
+};
+
+/** Of a request that no operation describes. */
+export function rawOperation(verb: string): Operation {
+  return { id: `raw ${verb}`, verb, path: "", query: [], method: "", hasBody: false, stream: false,
+    safety: SAFETY[verb] ?? "once", timeoutMs: 0, request: "", reply: "", types: { messages: {}, enums: {} } };
 }
 
-export function prepare(op: Operation, request: object): Prepared {
+export function toRest(op: Operation, request: object): RestRequest {
   const left: Record<string, unknown> = { ...request };
   const path = op.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = left[name];
@@ -47,18 +52,17 @@ export function prepare(op: Operation, request: object): Prepared {
     return value === undefined || value === null ? [] : [`${name}=${encodeURIComponent(String(value))}`];
   });
   return {
-    id: op.id,
     verb: op.verb,
     target: path + (query.length ? `?${query.join("&")}` : ""),
-    headers: op.hasBody ? { "Content-Type": "application/json" } : {},
-    safety: op.safety,
-    timeoutMs: op.timeoutMs,
-    ...(op.hasBody ? { body: JSON.stringify(left) } : {}),
+    headers: op.hasBody ? { "content-type": "application/json" } : {},
+    ...(op.hasBody ? { body: writeJson(left) } : {}),
   };
 }
 
+// ---- errors ----
+
 interface More {
-  readonly http?: number;
+  readonly answer?: Answer;
   readonly details?: unknown;
   readonly retryAfterMs?: number | undefined;
   readonly requestId?: string;
@@ -68,14 +72,17 @@ interface More {
 export function makeError(code: string, message: string, more: More = {}): ApiError {
   const row: ErrorRow | undefined = Object.hasOwn(LOCAL, code) ? LOCAL[code]
     : Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined;
+  const { answer } = more;
   return new (row?.type ?? ApiError)({
     code,
     message,
     retry: row?.retry ?? "NEVER",
-    http: more.http ?? 0,
+    http: answer?.protocol === "rest" ? answer.status : row?.http ?? 0,
+    grpc: answer?.protocol === "grpc" ? answer.status : row?.grpc ?? -1,
     details: Array.isArray(more.details) ? more.details : [],
     retryAfterMs: more.retryAfterMs,
-    requestId: more.requestId ?? "",
+    requestId: answer?.requestId ?? more.requestId ?? "",
+    answer,
   });
 }
 
@@ -83,54 +90,75 @@ function parse(body: Uint8Array): unknown {
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
 }
 
-/** Of an answer that nobody of ours gave. */
-function codeOfStatus(status: number): string {
-  const codes: Record<number, string> = {
-    400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED",
-    408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE",
-  };
-  return codes[status] ?? "UNKNOWN";
-}
+/** Of an answer that nobody of ours gave: a proxy, or gRPC itself. */
+const HTTP_CODES: Readonly<Record<number, string>> = {
+  400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_IMPLEMENTED",
+  408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 429: "UNAVAILABLE", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE",
+};
+const GRPC_CODES: Readonly<Record<number, string>> = {
+  1: "CANCELLED", 3: "BAD_REQUEST", 4: "TIMEOUT", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
+  8: "OVERLOADED", 12: "NOT_IMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED",
+};
 
-function retryAfterMs(text: string | null): number | undefined {
-  if (!text) return undefined;
+function retryAfterMs(headers: Headers): number | undefined {
+  const text = headers.get("Retry-After");
+  const pushback = headers.get("grpc-retry-pushback-ms");
+  if (!text) return pushback && /^\d+$/.test(pushback) ? Number(pushback) : undefined;
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isFinite(ms) ? Math.max(ms, 0) : undefined;
 }
 
-export function errorOfAnswer(answer: Answer): ApiError {
-  let body: Record<string, unknown> = {};
+function bodyOf(answer: Answer): Record<string, unknown> {
   try {
-    body = Object(parse(answer.body)) as Record<string, unknown>;
+    return Object(parse(answer.body)) as Record<string, unknown>;
   } catch {
-    // nobody of ours: the status decides
+    return {}; // nobody of ours: the status decides
   }
+}
+
+/** Text, or an object that holds it (OpenAI's form). */
+function messageOf(said: unknown, otherwise: string): string {
+  const text = typeof said === "object" && said !== null ? (said as { message?: unknown }).message : said;
+  return typeof text === "string" ? text : otherwise;
+}
+
+export function errorOfAnswer(answer: Answer): ApiError {
+  const more = { answer, retryAfterMs: retryAfterMs(answer.headers) };
+  if (answer.protocol === "grpc") {
+    const code = answer.headers.get("x-error-code") || GRPC_CODES[answer.status];
+    return makeError(code ?? "UNKNOWN", answer.message || `gRPC status ${answer.status}`, more);
+  }
+  const body = bodyOf(answer);
   const code = body["error_code"];
-  const message = body["error"] ?? body["error_message"];
-  const more: More = {
-    http: answer.status,
-    details: body["details"],
-    retryAfterMs: retryAfterMs(answer.headers.get("Retry-After")),
-    requestId: answer.headers.get("X-Request-Id") ?? "",
-  };
-  return makeError(typeof code === "string" && code ? code : codeOfStatus(answer.status),
-    typeof message === "string" ? message : `status ${answer.status}`, more);
+  return makeError(typeof code === "string" && code ? code : HTTP_CODES[answer.status] ?? "UNKNOWN",
+    messageOf(body["error"] ?? body["error_message"], `HTTP status ${answer.status}`),
+    { ...more, details: body["details"] });
 }
 
-export function errorOfLost(lost: Lost, url: string): ApiError {
+export function errorOfLost(lost: Lost, url: string, requestId: string): ApiError {
   const codes = { gone: "UNAVAILABLE", late: "TIMEOUT", broken: "BAD_ANSWER" };
-  return makeError(codes[lost.why], `${url}: ${lost.message}`);
+  return makeError(codes[lost.why], `${url}: ${lost.lost}`, { requestId });
 }
 
-export function replyOf<T>(op: Operation, answer: Answer): T {
+// ---- replies ----
+
+const ANSWERS = new WeakMap<object, Answer>();
+
+/** What a reply came in: headers, endpoint, attempts, request id. */
+export function answerOf(reply: object): Answer | undefined {
+  return ANSWERS.get(reply);
+}
+
+export function replyOf<T>(op: Operation, answer: Answer, grpc: GrpcTransport | undefined): T {
   if (!op.reply) return answer.body as T;
   try {
-    const reply = parse(answer.body);
-    checkMessage(op.messages, op.reply, reply);
+    const reply = answer.protocol === "grpc" && grpc ? grpc.decode(op, answer.body)
+      : readJson(op.types, op.reply, parse(answer.body));
+    ANSWERS.set(reply, answer);
     return reply as T;
   } catch (problem) {
     if (problem instanceof Mismatch || problem instanceof SyntaxError || problem instanceof TypeError)
-      throw makeError("BAD_ANSWER", `${op.id}: ${problem.message}`, { http: answer.status });
+      throw makeError("BAD_ANSWER", `${op.id}: ${problem.message}`, { answer });
     throw problem;
   }
 }

@@ -3,9 +3,10 @@
  */
 import { Registry } from "./api/registry.js";
 import { ModelRuntime } from "./api/runtime.js";
+import { rawOperation } from "./call.js";
 import { Engine, type Options, type Settings } from "./engine.js";
 import { Group } from "./group.js";
-import type { Answer } from "./transport.js";
+import type { Answer, GrpcTransport } from "./transport.js";
 
 export interface ClientSettings extends Settings {
   /** Where the registry is; models are found by their names then. */
@@ -16,29 +17,19 @@ export interface ClientSettings extends Settings {
 
 type ServiceType<T> = new (engine: Engine, group: Group) => T;
 
-function fixed(name: string, urls: string | readonly string[]): Group {
-  const group = new Group(name);
-  group.replace([urls].flat().map((url) => {
-    const parsed = new URL(url);
-    if (parsed.protocol !== "http:" && parsed.protocol !== "https:")
-      throw new TypeError(`${url}: http:// or https:// is expected`);
-    return parsed.origin + parsed.pathname.replace(/\/$/, "");
-  }));
-  group.refreshAt = Infinity;
-  return group;
-}
-
 export class Client {
   private readonly engine: Engine;
   private readonly groups = new Map<string, Group>();
   private readonly fixed: Group | undefined;
 
-  constructor(settings: ClientSettings) {
-    if (!settings.registry && !settings.endpoints)
-      throw new TypeError("a client needs 'registry' or 'endpoints'");
-    this.engine = new Engine(settings);
-    if (settings.registry) this.engine.registry = fixed("registry", settings.registry);
-    if (settings.endpoints) this.fixed = fixed("endpoints", settings.endpoints);
+  /** `grpc` is what specserve/grpc adds. */
+  constructor(settings: ClientSettings, grpc?: GrpcTransport) {
+    const endpoints = [settings.endpoints ?? []].flat();
+    if (endpoints.length > 0 === !!settings.registry)
+      throw new TypeError("a client needs one of 'registry' and 'endpoints'");
+    this.engine = new Engine(settings, grpc);
+    if (settings.registry) this.engine.registry = new Group("registry", [settings.registry]);
+    else this.fixed = new Group("endpoints", endpoints);
   }
 
   /** The served model of this name; with fixed endpoints the name may be left out. */
@@ -51,17 +42,21 @@ export class Client {
     return new type(this.engine, this.group(name));
   }
 
+  /** The registry's own API; of fixed endpoints, if they are registries. */
   get registry(): Registry {
-    const group = this.engine.registry;
-    if (!group) throw new TypeError("the client was made without 'registry'");
-    return new Registry(this.engine, group);
+    return new Registry(this.engine, (this.engine.registry ?? this.fixed) as Group);
   }
 
-  /** Any request; it is repeated only if its verb is GET. */
-  raw(verb: string, target: string, more: Options & { readonly name?: string; readonly body?: string } = {}):
-      Promise<Answer> {
-    return this.engine.call({ id: "raw", verb, target, body: more.body, headers: {},
-      safety: verb === "GET" ? "read" : "once", timeoutMs: 0 }, this.group(more.name ?? ""), more);
+  /** Any request over REST, with this client's endpoints; repeated only if its verb may be. */
+  raw(verb: string, target: string,
+      more: Options & { readonly name?: string; readonly body?: string | Uint8Array } = {}): Promise<Answer> {
+    return this.engine.call({ op: rawOperation(verb), request: {},
+      raw: { verb, target, body: more.body, headers: {} } }, this.group(more.name ?? ""), more);
+  }
+
+  /** Gives the connections back; later calls fail. May be repeated. */
+  close(): void {
+    this.engine.close();
   }
 
   private group(name: string): Group {

@@ -9,15 +9,20 @@
  *     is well is asked at once
  */
 import { RESOLVE, type ResolveResponse } from "./api/registry.js";
-import { errorOfAnswer, errorOfLost, makeError, prepare, type Prepared, replyOf } from "./call.js";
+import { errorOfAnswer, errorOfLost, makeError, type Operation, replyOf, toRest } from "./call.js";
 import { ApiError } from "./failure.js";
-import { Budget, type Endpoint, Group } from "./group.js";
-import { type Answer, type Lost, send } from "./transport.js";
+import { Budget, type Endpoint, Group, type Protocol } from "./group.js";
+import { Stream } from "./stream.js";
+import { type Answer, type GrpcRequest, type GrpcTransport, type Lost, type Received, type RestRequest,
+  RestTransport, type Step } from "./transport.js";
+import { USER_AGENT } from "./version.js";
 
 /** One call's own wishes. */
 export interface Options {
+  /** Of all attempts together. */
   readonly timeoutMs?: number;
   readonly attempts?: number;
+  /** Sent as it is; one is made otherwise. */
   readonly requestId?: string;
   readonly traceparent?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -35,30 +40,56 @@ export interface AttemptEvent {
 }
 
 export interface Settings {
-  /** For operations without a deadline in the contract. */
+  /** For operations without a deadline in the contract; 30 s. */
   readonly timeoutMs?: number;
+  /** Of a call at most; 3. */
   readonly attempts?: number;
   readonly backoffMs?: number;
+  /** Retries that may fail in a row, over all calls; 10. */
+  readonly retryTokens?: number;
+  /** After how long the registry's list is asked for again; 5 s. */
+  readonly refreshMs?: number;
+  /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** A bearer token, or what gives it per attempt; only to loopback or through TLS. */
   readonly token?: string | (() => string | Promise<string>);
+  /** Sends the token in the clear, too. */
+  readonly plaintextToken?: boolean;
   /** W3C traceparent of the call. */
   readonly trace?: (operation: string) => string | undefined;
   readonly observe?: (event: AttemptEvent) => void;
   /** For proxies, own authorities and client certificates. */
   readonly fetch?: typeof fetch;
   readonly maxAnswerBytes?: number;
-  /** How instances that the registry names are called. */
-  readonly scheme?: "http" | "https";
+  /** How instances that the registry names are called; http, or grpc of specserve/grpc. */
+  readonly scheme?: "http" | "https" | "grpc" | "grpcs";
 }
 
-const REFRESH_MS = 5000;
-
-function isLoopback(url: string): boolean {
-  const host = new URL(url).hostname;
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+/** An operation and its request, or a request that no operation describes. */
+export interface Call {
+  readonly op: Operation;
+  readonly request: object;
+  readonly raw?: RestRequest;
 }
 
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+type Outcome = Received | Lost;
+
+const now = (): number => performance.now(); // does not jump
+
+function within<T>(work: Promise<T>, ms: number, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal?.reason);
+    const timer = setTimeout(() => reject(makeError("TIMEOUT", "no answer in time")), ms);
+    signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted) leave();
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", leave);
+    });
+  });
+}
+
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = () => {
       clearTimeout(timer);
@@ -69,6 +100,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       resolve();
     }, ms);
     signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted) leave();
   });
 }
 
@@ -78,131 +110,218 @@ function newRequestId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export class Engine {
-  readonly budget = new Budget();
-  registry: Group | undefined;
+/** Names in lower case, so that a later one replaces an earlier one. */
+function merge(...parts: readonly (Readonly<Record<string, string>> | undefined)[]): Record<string, string> {
+  const pairs = parts.flatMap((part) => Object.entries(part ?? {}));
+  return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value]));
+}
 
-  constructor(readonly settings: Settings) {}
+/** The instance is not well, as far as its failure shows. */
+function hurts(failure: ApiError, outcome: Outcome): boolean {
+  if ("lost" in outcome) return outcome.sent || outcome.why !== "late";
+  return failure.code === "UNAVAILABLE" || failure.code === "NOT_READY";
+}
+
+export class Engine {
+  registry: Group | undefined;
+  private readonly budget: Budget;
+  private readonly rest: RestTransport;
+  private closed = false;
+
+  constructor(private readonly settings: Settings, readonly grpc?: GrpcTransport) {
+    this.budget = new Budget(settings.retryTokens ?? 10);
+    this.rest = new RestTransport((...request) => (settings.fetch ?? fetch)(...request),
+      settings.maxAnswerBytes ?? 64 << 20);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.rest.close();
+    this.grpc?.close();
+  }
+
+  // ---- one request ----
 
   /** The good answer, or an ApiError is thrown. */
-  async call(call: Prepared, group: Group, options: Options = {}): Promise<Answer> {
+  async call(call: Call, group: Group, options: Options = {}): Promise<Answer> {
     const most = options.attempts ?? this.settings.attempts ?? 3;
-    const deadline = Date.now() +
-      (options.timeoutMs ?? (call.timeoutMs || (this.settings.timeoutMs ?? 30_000)));
+    const deadline = now() + (options.timeoutMs ?? (call.op.timeoutMs || (this.settings.timeoutMs ?? 30_000)));
     const requestId = options.requestId ?? newRequestId();
+    const forms = new Map<Protocol, RestRequest | GrpcRequest>();
     const tried = new Set<Endpoint>();
     for (let attempt = 1; ; attempt++) {
-      await this.refresh(group, deadline);
-      const endpoint = group.choose(tried, Math.random, Date.now());
-      if (!endpoint) throw makeError("UNAVAILABLE", `nobody is known to serve '${group.name}'`);
+      const endpoint = await this.choose(group, tried, deadline, options.signal);
       tried.add(endpoint);
-      const start = Date.now();
-      const outcome = await this.attempt(call, endpoint, deadline, requestId, options);
-      const failure = this.judge(outcome, endpoint);
-      this.settings.observe?.({ operation: call.id, endpoint: endpoint.url, attempt,
-        ms: Date.now() - start, requestId, code: failure?.code ?? "" });
-      if (!failure) {
+      const start = now();
+      let outcome: Outcome;
+      try {
+        outcome = await this.attempt(call, endpoint, deadline, requestId, forms, options);
+      } finally {
+        group.done(endpoint);
+      }
+      const answer = "lost" in outcome ? undefined
+        : answerWith(outcome, endpoint, attempt, requestId);
+      const failure = this.judge(answer, outcome, endpoint, requestId);
+      this.settings.observe?.({ operation: call.op.id, endpoint: endpoint.url, attempt,
+        ms: now() - start, requestId, code: failure?.code ?? "" });
+      if (!failure && answer) {
         group.well(endpoint);
         this.budget.earn();
-        return outcome as Answer;
+        return answer;
       }
-      failure.attempts = attempt;
-      if ("why" in outcome || failure.code === "UNAVAILABLE" || failure.code === "NOT_READY")
-        group.failed(endpoint, Date.now());
-      const wait = this.wait(call, failure, outcome, attempt, group.hasOther(tried, Date.now()));
-      if (attempt >= most || wait === undefined || Date.now() + wait >= deadline ||
-          !this.budget.spend())
-        throw failure;
+      const failed = failure as ApiError;
+      failed.attempts = attempt;
+      if (hurts(failed, outcome)) group.failed(endpoint, now());
+      const wait = this.wait(call.op, failed, outcome, attempt, group.hasOther(tried, now()));
+      if (attempt >= most || wait === undefined || now() + wait >= deadline || !this.budget.spend())
+        throw failed;
       if (wait > 0) await sleep(wait, options.signal);
     }
   }
 
-  private judge(outcome: Answer | Lost, endpoint: Endpoint): ApiError | undefined {
-    if ("why" in outcome) return errorOfLost(outcome, endpoint.url);
-    return outcome.status >= 200 && outcome.status < 300 ? undefined : errorOfAnswer(outcome);
+  private async choose(group: Group, tried: ReadonlySet<Endpoint>, deadline: number,
+      signal: AbortSignal | undefined): Promise<Endpoint> {
+    if (this.closed) throw new Error("the client is closed");
+    await this.refresh(group, deadline, signal);
+    const endpoint = group.choose(tried, now());
+    if (!endpoint) throw makeError("UNAVAILABLE", `nobody is known to serve '${group.name}'`);
+    return endpoint;
+  }
+
+  private judge(answer: Answer | undefined, outcome: Outcome, endpoint: Endpoint,
+      requestId: string): ApiError | undefined {
+    if (!answer) return errorOfLost(outcome as Lost, endpoint.url, requestId);
+    const good = answer.protocol === "grpc" ? answer.status === 0 : answer.status >= 200 && answer.status < 300;
+    return good ? undefined : errorOfAnswer(answer);
   }
 
   /** Milliseconds before the next attempt; undefined: there must be none. */
-  private wait(call: Prepared, failure: ApiError, outcome: Answer | Lost, attempt: number,
+  private wait(op: Operation, failure: ApiError, outcome: Outcome, attempt: number,
       hasOther: boolean): number | undefined {
-    const unsent = "why" in outcome && !outcome.sent;
-    if (!unsent && (call.safety === "once" || !failure.retryable)) return undefined;
+    const unsent = "lost" in outcome && !outcome.sent;
+    if (!unsent && (op.safety === "once" || !failure.retryable)) return undefined;
     if (hasOther) return 0;
     const jitter = Math.random() * Math.min(2000, (this.settings.backoffMs ?? 50) * 2 ** (attempt - 1));
     return Math.max(failure.retryAfterMs ?? 0, jitter);
   }
 
-  private async attempt(call: Prepared, endpoint: Endpoint, deadline: number, requestId: string,
-      options: Options): Promise<Answer | Lost> {
-    const left = deadline - Date.now();
-    if (left <= 0) return { message: "the deadline passed", sent: false, why: "late" };
-    endpoint.pending++;
-    try {
-      const headers = {
-        ...call.headers,
-        ...(await this.headers(call.id, endpoint, requestId, options)),
-        "X-Request-Timeout": (left / 1000).toFixed(3),
-      };
-      return await send(this.settings.fetch ?? fetch, {
-        url: endpoint.url + call.target, verb: call.verb, headers, body: call.body,
-        timeoutMs: left, signal: options.signal,
-        limit: this.settings.maxAnswerBytes ?? 64 << 20,
-      });
-    } finally {
-      endpoint.pending--;
-    }
+  private async attempt(call: Call, endpoint: Endpoint, deadline: number, requestId: string,
+      forms: Map<Protocol, RestRequest | GrpcRequest>, options: Options): Promise<Outcome> {
+    const headers = await this.headers(call.op, endpoint, requestId, options);
+    const timeoutMs = deadline - now();
+    if (timeoutMs <= 0) return { lost: "the deadline passed", sent: false, why: "late" };
+    const protocol = this.protocolOf(call, endpoint);
+    const request = forms.get(protocol) ?? this.prepare(call, protocol);
+    forms.set(protocol, request);
+    const step = { endpoint, headers, timeoutMs, signal: options.signal };
+    if ("method" in request) return (this.grpc as GrpcTransport).send({ ...step, request });
+    headers["x-request-timeout"] = (Math.max(timeoutMs, 1) / 1000).toFixed(3);
+    return this.rest.send({ ...step, request });
   }
 
-  private async headers(operation: string, endpoint: Endpoint, requestId: string,
+  /** An instance speaks both on its port; an operation may have one form only. */
+  private protocolOf({ op, raw }: Call, endpoint: Endpoint): Protocol {
+    const wanted = !raw && op.method && (endpoint.protocol === "grpc" || !op.verb) ? "grpc" : "rest";
+    if (wanted === "grpc" && !this.grpc)
+      throw new TypeError(`${op.id} at ${endpoint.url} needs gRPC: import { Client } from "specserve/grpc"`);
+    return wanted;
+  }
+
+  private prepare({ op, request, raw }: Call, protocol: Protocol): RestRequest | GrpcRequest {
+    if (raw) return raw;
+    return protocol === "rest" ? toRest(op, request)
+      : { method: op.method, body: (this.grpc as GrpcTransport).encode(op, request) };
+  }
+
+  private async headers(op: Operation, endpoint: Endpoint, requestId: string,
       options: Options): Promise<Record<string, string>> {
-    const headers: Record<string, string> = {
-      "User-Agent": "specserve-typescript/0.1.0", ...this.settings.headers, "X-Request-Id": requestId,
-    };
-    const { token } = this.settings;
+    const { token, plaintextToken, trace } = this.settings;
     const secret = typeof token === "function" ? await token() : token;
-    if (secret) {
-      if (!endpoint.url.startsWith("https:") && !isLoopback(endpoint.url))
-        throw new TypeError(`${endpoint.url}: a token is not sent without TLS`);
-      headers["Authorization"] = `Bearer ${secret}`;
-    }
-    const parent = options.traceparent ?? this.settings.trace?.(operation);
-    if (parent) headers["traceparent"] = parent;
-    return { ...headers, ...options.headers };
+    if (secret && !endpoint.tls && !endpoint.isLoopback && !plaintextToken)
+      throw new TypeError(`${endpoint.url}: a token is not sent without TLS`);
+    const parent = options.traceparent ?? trace?.(op.id);
+    return merge({ "User-Agent": USER_AGENT }, this.settings.headers, { "X-Request-Id": requestId },
+      secret ? { Authorization: `Bearer ${secret}` } : {}, parent ? { traceparent: parent } : {}, options.headers);
+  }
+
+  // ---- streams ----
+
+  /** Messages as they come. A stream is not repeated and has no deadline but the caller's. */
+  stream<T>(op: Operation, request: object, group: Group, options: Options = {}): Stream<T> {
+    const requestId = options.requestId ?? newRequestId();
+    return new Stream<T>(async () => {
+      const endpoint = await this.choose(group, new Set(), now() + 5000, options.signal);
+      try {
+        const call = { op, request };
+        this.protocolOf(call, endpoint);
+        const grpc = this.grpc as GrpcTransport;
+        const step: Step<GrpcRequest> = {
+          endpoint, request: this.prepare(call, "grpc") as GrpcRequest,
+          headers: await this.headers(op, endpoint, requestId, options),
+          timeoutMs: options.timeoutMs ?? Infinity, signal: options.signal,
+        };
+        const source = grpc.open(step);
+        return {
+          next: async () => {
+            const body = await source.next();
+            return body && replyOf<T>(op, answerWith({ protocol: "grpc", status: 0, headers: new Headers(), body,
+              message: "" }, endpoint, 1, requestId), grpc);
+          },
+          cancel: () => source.cancel(),
+          error: (problem) => {
+            const outcome = problem instanceof ApiError ? undefined : source.outcome(problem);
+            if (!outcome) return problem;
+            return "lost" in outcome ? errorOfLost(outcome, endpoint.url, requestId)
+              : errorOfAnswer(answerWith(outcome, endpoint, 1, requestId));
+          },
+        };
+      } finally {
+        group.done(endpoint);
+      }
+    }, options.signal);
   }
 
   // ---- the registry ----
 
-  /** Asks for the group's instances if it is time to; calls share the question. */
-  private async refresh(group: Group, deadline: number): Promise<void> {
-    if (Date.now() < group.refreshAt) return;
-    group.refreshing ??= this.ask(group, deadline).finally(() => {
-      group.refreshing = undefined;
-    });
-    await group.refreshing;
+  /** Asks for the group's instances if it is time to. Only who has nobody well to ask waits for it. */
+  private async refresh(group: Group, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const { registry } = this;
+    if (!group.wantsRefresh(now()) && group.endpoints.length) return;
+    if (!registry) throw makeError("UNAVAILABLE", "no registry to find models with");
+    if (!group.refreshing) {
+      group.asked(now(), this.settings.refreshMs ?? 5000);
+      group.refreshing = this.ask(group, registry).finally(() => {
+        group.refreshing = undefined;
+      });
+      group.refreshing.catch(() => {}); // told to those who wait
+    }
+    if (!group.hasWell(now())) await within(group.refreshing, deadline - now(), signal);
   }
 
   /** While the registry is away the last list counts. */
-  private async ask(group: Group, deadline: number): Promise<void> {
-    const { registry } = this;
-    if (!registry) throw makeError("UNAVAILABLE", "no registry to find models with");
-    const known = group.endpoints.length > 0;
-    const timeoutMs = Math.max(1, Math.min(known ? 1000 : 5000, deadline - Date.now()));
+  private async ask(group: Group, registry: Group): Promise<void> {
+    const known = group.endpoints.length > 0; // then nobody waits long
     try {
-      const answer = await this.call(prepare(RESOLVE, { model_name: group.name }), registry,
-        { timeoutMs, attempts: known ? 1 : 3 });
-      const reply = replyOf<ResolveResponse>(RESOLVE, answer);
+      const answer = await this.call({ op: RESOLVE, request: { model_name: group.name } }, registry,
+        known ? { timeoutMs: 1000, attempts: 1 } : { timeoutMs: 5000 });
+      const reply = replyOf<ResolveResponse>(RESOLVE, answer, this.grpc);
       group.replace(reply.instances.map((instance) => this.url(instance, registry)));
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem;
       if (problem.code === "NOT_FOUND") group.replace([]);
       if (!group.endpoints.length) throw problem;
     }
-    group.refreshAt = Date.now() + REFRESH_MS;
   }
 
   private url(instance: { readonly host?: string; readonly port: number }, registry: Group): string {
-    const host = instance.host || new URL(registry.endpoints[0]?.url ?? "http://127.0.0.1").hostname;
+    const host = instance.host || (registry.endpoints[0] as Endpoint).host;
     const safe = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-    return `${this.settings.scheme ?? "http"}://${safe}:${instance.port}`;
+    return `${this.settings.scheme ?? (this.grpc ? "grpc" : "http")}://${safe}:${instance.port}`;
   }
+}
+
+function answerWith(received: Received, endpoint: Endpoint, attempts: number, requestId: string): Answer {
+  return { ...received, endpoint: endpoint.url, attempts,
+    requestId: received.headers.get("X-Request-Id") ?? requestId };
 }

@@ -1,58 +1,21 @@
 /* The built client against gen/vectors and against servers that misbehave. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { test } from "node:test";
-import { ApiError, BadAnswerError, Client, errors, registry, runtime, text, UnavailableError } from "../dist/index.js";
+import { answerOf, ApiError, BadAnswerError, Client, errors, health, registry, text, UnavailableError } from "../dist/index.js";
+import { bare, camel, failure, HEALTH, serve, SERVICES, vectorsOf } from "./support.js";
 
-const HEALTH = { status: "ok", model: "m", version: "1.2.0" };
-const SERVICES = { runtime: runtime.ModelRuntime, registry: registry.Registry, text: text.TextModel };
-
-/** A server that answers by `script(request, body)`; what came is in `seen`. */
-async function serve(t, script) {
-  const seen = [];
-  const server = createServer((request, response) => {
-    const parts = [];
-    request.on("data", (part) => parts.push(part));
-    request.on("end", () => {
-      seen.push({ verb: request.method, target: request.url, headers: request.headers,
-        body: Buffer.concat(parts).toString() });
-      const answer = script(seen.length, request);
-      if (answer === "hang") return;
-      if (answer === "drop") return void request.socket.destroy();
-      response.writeHead(answer.status ?? 200, { "Content-Type": "application/json", ...answer.headers });
-      response.end(answer.bytes ?? JSON.stringify(answer.body ?? {}));
-    });
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => (server.closeAllConnections(), server.close()));
-  return { url: `http://127.0.0.1:${server.address().port}`, seen };
-}
-
-const failure = (promise) => promise.then(() => assert.fail("no error"), (problem) => problem);
-
-function answerOf({ answer = {} }) {
+function scriptOf({ answer = {} }) {
   const bytes = answer.text !== undefined ? Buffer.from(answer.text)
     : answer.base64 !== undefined ? Buffer.from(answer.base64, "base64")
     : Buffer.from(JSON.stringify(answer.body ?? {}));
   return { status: answer.status, headers: answer.headers, bytes };
 }
 
-/** Absent, null and empty are the same. */
-function bare(value) {
-  if (Array.isArray(value)) return value.map(bare);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, bare(item)])
-    .filter(([, item]) => item !== null && !(typeof item === "object" && !Object.keys(item).length)));
-}
-
-const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
-
 for (const [prefix, type] of Object.entries(SERVICES)) {
-  const vectors = JSON.parse(readFileSync(new URL(`../../../gen/vectors/${prefix}.json`, import.meta.url)));
+  const vectors = vectorsOf(prefix);
   for (const item of vectors.cases.filter((item) => item.rest))
     test(`vector ${item.name}`, async (t) => {
-      const { url, seen } = await serve(t, () => answerOf(item));
+      const { url, seen } = await serve(t, () => scriptOf(item));
       const call = new Client({ endpoints: url, attempts: 1 }).service(type);
       const outcome = call[camel(item.operation.split(".")[1])](item.request);
       const result = await (item.error || !item.answer ? outcome.catch((problem) => problem) : outcome);

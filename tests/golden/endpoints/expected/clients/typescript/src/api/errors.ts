@@ -19,8 +19,8 @@ export class BusyError extends ApiError {}
 export class GoneError extends ApiError {}
 
 export const BY_CODE: Readonly<Record<string, ErrorRow>> = {
-  BAD: { type: BadError, retry: "NEVER" },
-  DECLINED: { type: DeclinedError, retry: "NEVER" },
-  BUSY: { type: BusyError, retry: "LATER" },
-  GONE: { type: GoneError, retry: "ELSEWHERE" },
+  BAD: { type: BadError, retry: "NEVER", http: 400, grpc: 3 },
+  DECLINED: { type: DeclinedError, retry: "NEVER", http: 200, grpc: 0 },
+  BUSY: { type: BusyError, retry: "LATER", http: 503, grpc: 14 },
+  GONE: { type: GoneError, retry: "ELSEWHERE", http: 503, grpc: 10 },
 };

@@ -7,5 +7,5 @@ import { ApiError, type ErrorRow } from "../failure.js";
 export class InternalError extends ApiError {}
 
 export const BY_CODE: Readonly<Record<string, ErrorRow>> = {
-  INTERNAL: { type: InternalError, retry: "NEVER" },
+  INTERNAL: { type: InternalError, retry: "NEVER", http: 500, grpc: 13 },
 };
