@@ -42,7 +42,7 @@ struct options {
     const char *command, *api, *out, *bundle, *language;
     const char *words[2]; /* what follows the command */
     int word_count;
-    struct cg_diff_options diff;
+    struct change_options diff;
 };
 
 static int usage(void)

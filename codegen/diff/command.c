@@ -3,59 +3,36 @@
  */
 #include "command.h"
 
-#include <string.h>
-#include <time.h>
-
 #include "diff.h"
 #include "load.h"
 #include "out.h"
 
-typedef void report_writer(const struct cg_diff *diff, struct buf *to);
-
-static report_writer *find_writer(const char *format)
+/* Faults of waivers are faults of the newer contract. */
+static void take_faults(struct cg_ir *ir, const struct doc_report *report)
 {
-    static const struct {
-        const char *name;
-        report_writer *write;
-    } formats[] = {{"text", cg_diff_text},
-                   {"json", cg_diff_json},
-                   {"markdown", cg_diff_markdown}};
+    for (size_t i = 0; i < report->count; i++) {
+        const struct doc_issue *issue = &report->issues[i];
 
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcmp(formats[i].name, format) == 0)
-            return formats[i].write;
-    return NULL;
-}
-
-static const char *day(struct cg_ir *ir, const char *given)
-{
-    time_t now = time(NULL);
-    struct tm utc;
-    char text[16];
-
-    if (given)
-        return given;
-    (void)gmtime_r(&now, &utc);
-    (void)strftime(text, sizeof text, "%Y-%m-%d", &utc);
-    return cg_text(ir, "%s", text);
+        cg_fault(ir, (struct cg_loc){issue->file, issue->line, issue->col},
+                 issue->rule, "%s", issue->message);
+    }
 }
 
 bool cg_diff_command(struct cg_ir *was, struct cg_ir *now,
-                     const struct cg_diff_options *options, struct buf *report,
+                     const struct change_options *options, struct buf *report,
                      size_t *broken, struct error *err)
 {
     struct cg_diff diff = {.was = was, .now = now};
-    const char *format = options->format ? options->format : "text";
-    report_writer *write = find_writer(format);
+    struct doc_report faults;
 
-    if (!write)
-        return fail(err, ERR_INVALID_INPUT, "there is no format '%s'", format);
+    doc_report_init(&faults, &now->arena);
     cg_diff_run(&diff);
-    if (options->waivers &&
-        !cg_diff_waive(&diff, options->waivers, day(now, options->today), err))
+    if (!changes_report(&diff.changes, options,
+                        was->released ? was->released : "then", &faults, report,
+                        err))
         return false;
-    write(&diff, report);
-    *broken = cg_diff_broken(&diff);
+    take_faults(now, &faults);
+    *broken = changes_broken(&diff.changes);
     return true;
 }
 

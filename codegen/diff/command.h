@@ -6,13 +6,8 @@
 #ifndef CODEGEN_DIFF_COMMAND_H
 #define CODEGEN_DIFF_COMMAND_H
 
+#include "changes.h"
 #include "ir.h"
-
-struct cg_diff_options {
-    const char *format;  /* "text", "json" or "markdown"; NULL = text */
-    const char *waivers; /* a file; NULL = none */
-    const char *today;   /* "2026-12-31"; NULL = the day it is in UTC */
-};
 
 /*
  * Compares, applies the waivers and writes the report. `broken`: changes of
@@ -20,7 +15,7 @@ struct cg_diff_options {
  * false: an option or the file of waivers is no good.
  */
 bool cg_diff_command(struct cg_ir *was, struct cg_ir *now,
-                     const struct cg_diff_options *options, struct buf *report,
+                     const struct change_options *options, struct buf *report,
                      size_t *broken, struct error *err);
 
 /* Copies the contract, without its examples, to <api>/released. */

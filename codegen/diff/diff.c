@@ -9,46 +9,23 @@
 
 #include "wire.h"
 
-static const struct {
-    const char *name;
-    enum cg_level level;
-    const char *meaning;
-} rules[] = {
-#define RULE(id, level, meaning) {#id, CG_##level, meaning},
+static const struct change_rule rules[] = {
+#define RULE(id, level, meaning) {#id, CHANGE_##level, meaning},
 #include "rules.def"
 #undef RULE
 };
 
-const char *cg_rule_name(enum cg_rule rule)
-{
-    return rules[rule].name;
-}
-
-const char *cg_rule_meaning(enum cg_rule rule)
-{
-    return rules[rule].meaning;
-}
-
 void cg_change(struct cg_diff *diff, enum cg_rule rule, const char *path,
                const char *format, ...)
 {
-    enum cg_level level = rules[rule].level;
-    char text[512];
+    enum change_level level = rules[rule].level;
     va_list args;
 
+    if (diff->beta && level == CHANGE_ERROR)
+        level = CHANGE_WARNING;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    changes_add(&diff->changes, rule, level, path, format, args);
     va_end(args);
-    if (diff->beta && level == CG_ERROR)
-        level = CG_WARNING;
-    diff->changes = cg_grow(diff->now, diff->changes, diff->count,
-                            &diff->capacity, sizeof *diff->changes);
-    diff->changes[diff->count++] = (struct cg_change){
-        .rule = rule,
-        .level = level,
-        .path = cg_text(diff->now, "%s", path),
-        .text = cg_text(diff->now, "%s", text),
-    };
 }
 
 /* ---- services ---- */
@@ -229,6 +206,9 @@ void cg_diff_lock(struct cg_diff *diff)
 
 void cg_diff_run(struct cg_diff *diff)
 {
+    diff->changes = (struct changes){.rules = rules,
+                                     .rule_count = CG_RULE_COUNT,
+                                     .arena = &diff->now->arena};
     cg_diff_apis(diff);
     cg_diff_errors(diff);
     cg_diff_documents(diff);

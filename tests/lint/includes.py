@@ -24,7 +24,7 @@ FOLDERS = {
     "codegen": {"codegen", "engine/base", "gen/c"},
     "server/door": {"server/door", "wire", "engine/base", "gen/c"},
     "server/image": {"server/image", "engine/base", "gen/c"},
-    "server": {"server", "server/door", "wire", "server/init", "server/image", "engine", "engine/base", "engine/text",
+    "server": {"server", "server/door", "wire", "server/init", "server/diff", "server/image", "engine", "engine/base", "engine/text",
                "clients/c", "gen/c"},
     "registry": {"registry", "engine/base", "gen/c"},
     "clients/c": {"clients/c", "wire", "engine/base", "gen/c"},
