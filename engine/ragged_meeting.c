@@ -174,6 +174,41 @@ enum ragged_place rule_gather(struct look *look)
     return look_decline(look, "picks rows by what is no constant");
 }
 
+/* Slice of a table of positions, as long as the sequence: the positions are
+ * looked up. */
+static enum ragged_place slice_table(struct look *look)
+{
+    struct survey *survey = look->survey;
+    uint32_t table = look_input(look, 0), result = look->node->outputs[0];
+    int axis = survey_token_axis(survey, result);
+    int64_t axes[NUMBERS_MAX], starts[NUMBERS_MAX], steps[NUMBERS_MAX] = {1};
+    struct eng_attr along = {"axis", ENG_ATTR_INT, 1, {.i = axis}};
+    uint32_t inputs[] = {table, ENG_NO_VALUE};
+    struct rewrite_spec spec = {.domain = "",
+                                .op = "Gather",
+                                .version = 13,
+                                .inputs = inputs,
+                                .input_count = 2,
+                                .attrs = &along,
+                                .attr_count = 1};
+
+    if (axis < 0 || axis > 1 || look_ints(look, "axes", 3, axes) != 1 ||
+        (axes[0] != axis && axes[0] != axis - survey_rank(survey, result)) ||
+        look_ints(look, "starts", 1, starts) != 1 || starts[0] < 0 ||
+        (look_input(look, 4) != ENG_NO_VALUE &&
+         look_constants(look, 4, steps) != 1) ||
+        steps[0] != 1)
+        return look_decline(look, "cuts a table along the tokens");
+    inputs[1] = survey_position(survey, ENG_I64, starts[0], 1, true);
+    if (inputs[1] == ENG_NO_VALUE)
+        return look_decline(look, "has one kind of position too many");
+    limit_length(survey,
+                 survey_tensor(survey, table, 0)->dims[axis] - starts[0]);
+    return survey_replace(survey, look->index, &spec, look->err)
+               ? PLACE_TOKENS
+               : look_failed(look);
+}
+
 /* Slice with inputs: the first token, or along axes behind the rows. */
 enum ragged_place rule_slice(struct look *look)
 {
@@ -185,6 +220,8 @@ enum ragged_place rule_slice(struct look *look)
     int count = look_ints(look, "axes", 3, axes);
     bool behind = count > 0;
 
+    if (place == PLACE_CONSTANT)
+        return slice_table(look);
     if ((place != PLACE_TOKENS && place != PLACE_SEQUENCES) ||
         look_ints(look, "starts", 1, starts) != count ||
         look_ints(look, "ends", 2, ends) != count)
@@ -247,36 +284,74 @@ enum ragged_place rule_core(struct look *look)
                : look_failed(look);
 }
 
-/* com.microsoft EmbedLayerNormalization: positions may be left to it. */
+/* --- com.microsoft EmbedLayerNormalization --- */
+
+enum { IDS, SEGMENT_IDS, WORD, POSITION, MASK = 7, POSITION_IDS };
+
+/* Segments of the caller, or the same one for all. */
+static enum ragged_place embed_segments(struct look *look)
+{
+    struct survey *survey = look->survey;
+    uint32_t segments = look_input(look, SEGMENT_IDS), made;
+    int64_t offset, step;
+
+    if (segments == ENG_NO_VALUE ||
+        look_place(look, SEGMENT_IDS) == PLACE_TOKENS)
+        return PLACE_TOKENS;
+    if (!survey_is_position(survey, segments, &offset, &step) || step != 0)
+        return look_decline(look, "has segments that no caller gives");
+    made = survey_position(survey, ENG_I32, offset, 0, false);
+    if (made == ENG_NO_VALUE)
+        return look_decline(look, "has one kind of position too many");
+    return survey_set_input(survey, look->index, SEGMENT_IDS, made, look->err)
+               ? PLACE_TOKENS
+               : look_failed(look);
+}
+
+/* Positions that were counted from the ids, places in the sequence, or left to
+ * the operator. */
+static enum ragged_place embed_positions(struct look *look)
+{
+    enum { BEHIND_PADDING = 2 };
+    struct survey *survey = look->survey;
+    uint32_t given = look_input(look, POSITION_IDS), made;
+    int64_t length =
+        survey_tensor(survey, look_input(look, POSITION), 0)->dims[0];
+    int64_t offset = 0, step = 1;
+    bool counted = false;
+
+    if (given != ENG_NO_VALUE &&
+        look_place(look, POSITION_IDS) == PLACE_TOKENS) {
+        if (!survey_is_counted(survey, given, &counted, look->err))
+            return look_failed(look);
+        if (counted)
+            limit_length(survey, length - BEHIND_PADDING);
+        return PLACE_TOKENS;
+    }
+    if (given != ENG_NO_VALUE &&
+        !survey_is_position(survey, given, &offset, &step))
+        return look_decline(look, "looks up something that is no position");
+    made = survey_position(survey, ENG_I32, offset, step, false);
+    if (made == ENG_NO_VALUE || offset < 0 || step != 1)
+        return look_decline(look, "looks up something that is no position");
+    limit_length(survey, length - offset);
+    return survey_set_input(survey, look->index, POSITION_IDS, made, look->err)
+               ? PLACE_TOKENS
+               : look_failed(look);
+}
+
 enum ragged_place rule_embed(struct look *look)
 {
-    enum { IDS, SEGMENT_IDS, WORD, POSITION, MASK = 7, POSITION_IDS = 8 };
-    struct survey *survey = look->survey;
-    const struct eng_tensor *table;
-    int64_t offset = 0, step = 1;
-    uint32_t made;
-
     if (look_place(look, IDS) != PLACE_TOKENS ||
         look_place(look, POSITION) != PLACE_CONSTANT)
         return look_decline(look, "does not read a row per token");
-    if (look_input(look, SEGMENT_IDS) != ENG_NO_VALUE &&
-        look_place(look, SEGMENT_IDS) != PLACE_TOKENS)
-        return look_decline(look, "has segments that no caller gives");
-    if (look_input(look, POSITION_IDS) != ENG_NO_VALUE &&
-        !survey_is_position(survey, look_input(look, POSITION_IDS), &offset,
-                            &step))
-        return look_decline(look, "looks up something that is no position");
-    made = survey_position(survey, ENG_I32, offset, step, false);
-    table = survey_tensor(survey, look_input(look, POSITION), 0);
-    if (made == ENG_NO_VALUE || offset < 0 || step != 1 || table->rank != 2)
-        return look_decline(look, "looks up something that is no position");
-    limit_length(survey, table->dims[0] - offset);
-    return survey_mark_inputs(survey, look_input(look, IDS), survey->ids,
-                              look->err) &&
-                   survey_set_input(survey, look->index, POSITION_IDS, made,
-                                    look->err) &&
-                   survey_set_input(survey, look->index, MASK, ENG_NO_VALUE,
-                                    look->err)
+    if (embed_segments(look) != PLACE_TOKENS ||
+        embed_positions(look) != PLACE_TOKENS)
+        return PLACE_MIXED;
+    return survey_mark_inputs(look->survey, look_input(look, IDS),
+                              look->survey->ids, look->err) &&
+                   survey_set_input(look->survey, look->index, MASK,
+                                    ENG_NO_VALUE, look->err)
                ? PLACE_TOKENS
                : look_failed(look);
 }

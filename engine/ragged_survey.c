@@ -174,6 +174,24 @@ bool survey_is_uniform(const struct survey *survey, uint32_t value)
 
 /* --- what a value is computed from --- */
 
+/* Whether output `i` of the node is computed from its input `k`: the
+ * mask_index of EmbedLayerNormalization comes from its mask alone. */
+static bool reads(const struct eng_node *node, size_t i, size_t k)
+{
+    enum { INDEX = 1, MASK = 7 };
+
+    return strcmp(node->op, "EmbedLayerNormalization") != 0 ||
+           (i == INDEX) == (k == MASK);
+}
+
+static bool is_read(const struct eng_node *node, const bool *marks, size_t k)
+{
+    for (size_t i = 0; i < node->output_count; i++)
+        if (marks[node->outputs[i]] && reads(node, i, k))
+            return true;
+    return false;
+}
+
 /* By value: it is computed on the way to `value`, in the first probe. */
 static bool *mark_way(const struct survey *survey, uint32_t value,
                       struct error *err)
@@ -188,12 +206,9 @@ static bool *mark_way(const struct survey *survey, uint32_t value,
     marks[value] = true;
     for (size_t i = graph->node_count; i-- > 0;) {
         const struct eng_node *node = &graph->nodes[i];
-        bool is_on = false;
 
-        for (size_t k = 0; k < node->output_count; k++)
-            is_on = is_on || marks[node->outputs[k]];
-        for (size_t k = 0; is_on && k < node->input_count; k++) {
-            if (node->inputs[k] != ENG_NO_VALUE &&
+        for (size_t k = 0; k < node->input_count; k++) {
+            if (node->inputs[k] != ENG_NO_VALUE && is_read(node, marks, k) &&
                 !survey_tensor(survey, node->inputs[k], 0)->data)
                 marks[node->inputs[k]] = true;
         }

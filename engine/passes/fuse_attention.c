@@ -4,7 +4,8 @@
  *
  *   Transpose(MatMul(Softmax(s), v), 0 2 1 3)
  *   s = Add(x, mask), or Where(condition, x, number), or both, or neither
- *   x = MatMul(q, k'), divided or multiplied by numbers; so may q and k be
+ *   x = MatMul(q, k'), divided or multiplied by numbers; so may q and k be;
+ *       or FusedMatMul(q, k) of com.microsoft with transB and a factor
  *
  * The closing Transpose has four axes, so nothing before it has more. q, k and
  * v are read before their own Transposes, which nobody needs any more; k' must
@@ -14,6 +15,8 @@
  * The products of one head and the softmax between them happen in cache;
  * otherwise three passes over the scores and four copies go through memory.
  */
+#include <string.h>
+
 #include "facts.h"
 #include "passes.h"
 #include "rewrite.h"
@@ -95,6 +98,15 @@ static bool take_rows(const struct rewrite *rw, const struct facts *facts,
     return swaps || facts_rank(facts, value) == 4;
 }
 
+/* k of FusedMatMul(q, k): its rows are rows, not columns. */
+static bool take_key_rows(const struct rewrite *rw, const struct facts *facts,
+                          uint32_t value, struct match *match)
+{
+    while (take_factor(rw, &value, &match->scale))
+        ;
+    return take_rows(rw, facts, value, K, match);
+}
+
 static bool take_keys(const struct rewrite *rw, uint32_t value,
                       struct match *match)
 {
@@ -121,6 +133,29 @@ static bool take_keys(const struct rewrite *rw, uint32_t value,
     return true;
 }
 
+/* The product q k': MatMul, or with a factor FusedMatMul, that takes k itself
+ * with transB. NULL: there is none. */
+static const struct eng_node *find_product(const struct rewrite *rw,
+                                           uint32_t value, struct match *match)
+{
+    const struct eng_node *product = rewrite_maker(rw, value, "MatMul");
+    uint32_t producer = rw->graph->values[value].producer;
+    const struct eng_attr *alpha;
+
+    if (product || producer == ENG_NO_VALUE)
+        return product;
+    product = &rw->graph->nodes[producer];
+    if (strcmp(product->op, "FusedMatMul") != 0 ||
+        strcmp(product->domain, "com.microsoft") != 0 ||
+        rewrite_int(product, "transA", 0) ||
+        rewrite_int(product, "transBatchA", 0) ||
+        rewrite_int(product, "transBatchB", 0))
+        return NULL;
+    alpha = rewrite_attr(product, "alpha");
+    match->scale *= alpha && alpha->type == ENG_ATTR_FLOAT ? alpha->f : 1;
+    return product;
+}
+
 /* Scores without masks. */
 static bool take_scores(const struct rewrite *rw, const struct facts *facts,
                         uint32_t value, struct match *match)
@@ -131,13 +166,15 @@ static bool take_scores(const struct rewrite *rw, const struct facts *facts,
     match->scale = 1;
     while (take_factor(rw, &value, &match->scale))
         ;
-    product = rewrite_maker(rw, value, "MatMul");
+    product = find_product(rw, value, match);
     if (!product || !vanishes(rw, value))
         return false;
     q = product->inputs[0];
     while (take_factor(rw, &q, &match->scale))
         ;
-    return take_keys(rw, product->inputs[1], match) &&
+    return (rewrite_int(product, "transB", 0)
+                ? take_key_rows(rw, facts, product->inputs[1], match)
+                : take_keys(rw, product->inputs[1], match)) &&
            take_rows(rw, facts, q, Q, match);
 }
 

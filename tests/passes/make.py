@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 HERE = pathlib.Path(__file__).resolve().parent
 RANDOM = np.random.default_rng(5)
 LOWEST = np.finfo(np.float32).min
+MS = "com.microsoft"
 
 
 class Model:
@@ -166,6 +167,16 @@ def fuse_attention_shown():
     scores = m.MatMul(swapped(m, q), m.Transpose(k, perm=[0, 2, 3, 1]))
     weights = m.Softmax(m.Mul(scores, m.number(0.3)), axis=-1)
     m.save(close(m, weights, swapped(m, v)), weights)
+
+
+def fuse_attention_fused_matmul():
+    """As onnxruntime writes the scores: the factor and k' inside the product."""
+    m = Model("fuse_attention_fused_matmul")
+    q, k, v = (heads(m, n) for n in "qkv")
+    scores = m.FusedMatMul(swapped(m, q), swapped(m, k), alpha=0.3, transB=1,
+                           domain=MS)
+    scores = m.Add(scores, m.input("mask", ["b", 1, 1, "s"]))
+    m.save(close(m, m.Softmax(scores, axis=-1), swapped(m, v)))
 
 
 # --- normalisation ------------------------------------------------------------
@@ -491,8 +502,60 @@ def channels_last_branches():
     m.save(y.out_of(product), y.out_of(both("QLinearAdd", product, first)))
 
 
+# --- com.microsoft Attention, MultiHeadAttention -------------------------------
+
+def int_mask(m, dims):
+    return m.Cast(m.input("mask", dims), to=6)
+
+
+def open_attention_self():
+    """Two layers with the same mask; v is narrower; the second has no bias and
+    another factor."""
+    m = Model("open_attention_self")
+    x, mask = m.input("x", ["b", "s", 12]), int_mask(m, ["b", "s"])
+    y = m.Attention(x, m.weight(12, 30), m.weight(30), mask, num_heads=3,
+                    qkv_hidden_sizes=[12, 12, 6], domain=MS)
+    y = m.MatMul(y, m.weight(6, 12))
+    m.save(m.Attention(y, m.weight(12, 36), "", mask, num_heads=2, scale=0.2,
+                       domain=MS))
+
+
+def open_attention_counted():
+    """The mask says how many rows count; scores get more added to them."""
+    m = Model("open_attention_counted")
+    x, mask = m.input("x", ["b", "s", 12]), int_mask(m, ["b", "s"])
+    counted = m.ReduceSum(mask, m.const(np.array([1])), keepdims=0)
+    m.save(m.Attention(x, m.weight(12, 36), m.weight(36), counted, "",
+                       m.input("add", ["b", 3, "s", "s"]), num_heads=3,
+                       mask_filter_value=-50.0, domain=MS))
+
+
+def open_attention_many():
+    """q, k and v from products of their own; k and v of another length."""
+    m = Model("open_attention_many")
+    x, z = m.input("x", ["b", "s", 12]), m.input("z", ["b", "p", 8])
+    mask = int_mask(m, ["b", "s", "p"])
+    parts = [m.MatMul(x, m.weight(12, 6)), m.MatMul(z, m.weight(8, 6)),
+             m.MatMul(z, m.weight(8, 4))]
+    m.save(m.MultiHeadAttention(*parts, m.weight(16), mask, num_heads=2,
+                                domain=MS),
+           m.MultiHeadAttention(*parts, num_heads=2, domain=MS))
+
+
+def open_attention_stays():
+    """A past, causal, and weights that are no constant."""
+    m = Model("open_attention_stays")
+    x, w = m.input("x", ["b", "s", 12]), m.input("w", [12, 36])
+    y = m.Attention(x, m.weight(12, 36), m.weight(36), num_heads=3,
+                    unidirectional=1, domain=MS)
+    z = m.Attention(x, w, m.weight(36), num_heads=3, domain=MS)
+    past = m.input("past", [2, "b", 3, "p", 4])
+    m.save(y, z, m.Attention(x, m.weight(12, 36), m.weight(36), "", past,
+                             num_heads=3, domain=MS))
+
+
 if __name__ == "__main__":
     for name, make in list(globals().items()):
         if name.startswith(("bypass_", "channels_", "fold_", "fuse_",
-                            "quantized_")):
+                            "open_", "quantized_")):
             make()

@@ -185,10 +185,9 @@ static void compare(struct fixture *f, const char *name, double within)
 }
 
 static const char *const encoders[] = {
-    "torch_bert_cls",
-    "torch_minilm_mean",
-    "torch_roberta_hidden",
-    "encoder_64",
+    "torch_bert_cls",       "torch_minilm_mean", "torch_roberta_hidden",
+    "encoder_64",           "ort_bert_cls",      "fused_bert_cls",
+    "fused_roberta_hidden", "sliced_positions",
 };
 
 static void test_ragged_gives_what_the_model_gives_alone(void **state)
