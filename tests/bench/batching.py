@@ -138,12 +138,12 @@ def served(port, seconds, connections, script):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
 
 
-def open_loop(port, bodies, rate, seconds):
+def open_loop(port, bodies, rate, seconds, path="/predict"):
     """Milliseconds of each answer, for arrivals at random times."""
     draw, took, threads = random.Random(3), [], []
 
     def one(body, due):
-        harness.rest(port, "POST", "/predict", body,
+        harness.rest(port, "POST", path, body,
                      {"Content-Type": "application/json"})
         took.append((time.monotonic() - due) * 1e3)
 

@@ -2,9 +2,10 @@
  * Texts of 8 to 256 tokens through an encoder, in process: one by one, padded
  * to the longest of a batch, and without padding. Real tokens a second.
  *
- *   bench_ragged MODEL.onnx SECONDS [THREADS [TOKENS_OF_A_BATCH]]
+ *   bench_ragged MODEL SECONDS [THREADS [TOKENS_OF_A_BATCH [PRECISION [MODE]]]]
  *
- * Every thread runs batches of its own, as the server's workers do.
+ * MODEL is an ONNX file or a Hugging Face folder, PRECISION fp32 (the default) or
+ * int8, MODE one of alone, padded, ragged; all of them without it. Every thread runs batches of its own, as the server's workers do.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -164,32 +165,44 @@ static double measure(const struct job *like, double seconds, int threads)
     return ok ? tokens / ((double)(clock_now_ns() - start_ns) / 1e9) : -1;
 }
 
+static bool run_mode(struct job *job, enum mode mode, double seconds,
+                     int threads)
+{
+    double rate;
+
+    job->mode = mode;
+    (void)measure(job, 0.3, threads); /* plans are made */
+    rate = measure(job, seconds, threads);
+    printf("%-7s %.0f tokens/s\n", mode_names[mode], rate);
+    return rate >= 0;
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
+    struct eng_options options = {0};
     struct job job = {.budget = argc > 4 ? strtol(argv[4], NULL, 10) : 512};
     int threads = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 1;
     int status = 0;
 
-    if (argc < 3 || threads < 1 || threads > THREADS_MAX || job.budget < 1 ||
+    if (argc < 3 ||
+        (argc > 5 && !eng_precision_by_name(argv[5], &options.precision)) ||
+        threads < 1 || threads > THREADS_MAX || job.budget < 1 ||
         job.budget > (int64_t)SEQUENCES_MAX * SHORTEST) {
-        (void)fputs("usage: bench_ragged MODEL SECONDS [THREADS [TOKENS]]\n",
+        (void)fputs("usage: bench_ragged MODEL SECONDS [THREADS [TOKENS "
+                    "[PRECISION [MODE]]]]\n",
                     stderr);
         return 2;
     }
-    job.model = eng_model_open(argv[1], NULL, &err);
+    job.model = eng_model_open(argv[1], &options, &err);
     if (!job.model) {
         (void)fprintf(stderr, "bench_ragged: %s\n", err.msg);
         return 1;
     }
     for (int mode = ALONE; mode < MODES && !status; mode++) {
-        double rate;
-
-        job.mode = (enum mode)mode;
-        (void)measure(&job, 0.3, threads); /* plans are made */
-        rate = measure(&job, strtod(argv[2], NULL), threads);
-        status = rate < 0;
-        printf("%-7s %.0f tokens/s\n", mode_names[mode], rate);
+        if (argc < 7 || strcmp(argv[6], mode_names[mode]) == 0)
+            status = !run_mode(&job, (enum mode)mode, strtod(argv[2], NULL),
+                               threads);
     }
     eng_model_put(job.model);
     return status;
