@@ -150,7 +150,7 @@ static bool read_null(struct json_reader *in, const struct msg_field *field,
 
     if (!json_scan_literal(&in->scan, &literal, err))
         return false;
-    if (field->flags & MSG_NULLABLE)
+    if ((field->flags & MSG_NULLABLE) || in->lenient)
         return true;
     return fail(err, ERR_VALIDATION_ERROR, "%s: must not be null",
                 msg_pointer(in->place, pointer));
@@ -390,7 +390,7 @@ static bool read_other(struct json_reader *in, struct object *object,
     const char *text;
     size_t size;
 
-    if (!object->def->open)
+    if (!object->def->open && !in->lenient)
         return unknown_field(in, object->def, key, err);
     return json_keys_add(&object->others, key, in->scan.arena, err) &&
            json_free_value(&in->scan, JSON_DEPTH_MAX - in->depth, &in->budget,
@@ -419,6 +419,9 @@ static bool read_field(struct json_reader *in, const struct msg_field *field,
         ok = fail(err, ERR_VALIDATION_ERROR,
                   "%s: only one field of its group may be given",
                   msg_pointer(&place, pointer));
+    else if (field->card != MSG_ONE && in->lenient &&
+             json_scan_peek(&in->scan) == 'n')
+        ok = read_null(in, field, err);
     else if (field->card == MSG_LIST)
         ok = json_count(in, err) && read_list(in, field, message, err);
     else if (field->card == MSG_MAP)
@@ -510,18 +513,35 @@ static bool read_message(struct json_reader *in, const struct msg_def *def,
 
 /* ---- the interface ---- */
 
+static bool read_whole(struct json_reader *in, const struct msg_def *def,
+                       void **message, struct error *err)
+{
+    void *made = NULL;
+
+    if (!json_count(in, err) || !read_message(in, def, &made, err) ||
+        !json_scan_end(&in->scan, err))
+        return false;
+    *message = made;
+    return true;
+}
+
 bool json_decode(const struct msg_def *def, const char *text, size_t size,
                  struct arena *arena, void **message, struct error *err)
 {
     struct json_reader in;
-    void *made = NULL;
 
     json_reader_init(&in, text, size, arena);
-    if (!json_count(&in, err) || !read_message(&in, def, &made, err) ||
-        !json_scan_end(&in.scan, err))
-        return false;
-    *message = made;
-    return true;
+    return read_whole(&in, def, message, err);
+}
+
+bool json_decode_reply(const struct msg_def *def, const char *text, size_t size,
+                       struct arena *arena, void **message, struct error *err)
+{
+    struct json_reader in;
+
+    json_reader_init(&in, text, size, arena);
+    in.lenient = true;
+    return read_whole(&in, def, message, err);
 }
 
 bool json_decode_into(const struct msg_def *def, const char *text, size_t size,

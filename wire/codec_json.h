@@ -40,6 +40,15 @@ enum {
 bool json_decode(const struct msg_def *def, const char *text, size_t size,
                  struct arena *arena, void **message, struct error *err);
 
+/*
+ * As json_decode(), for the answer of a server that may be newer: unknown keys
+ * are skipped at every level, null is the same as absent, and a text that an
+ * enum does not list gives MSG_ENUM_OTHER. Whether everything is there is
+ * msg_complete()'s to say.
+ */
+bool json_decode_reply(const struct msg_def *def, const char *text, size_t size,
+                       struct arena *arena, void **message, struct error *err);
+
 /* As json_decode(), into an object message that exists and is still empty. */
 bool json_decode_into(const struct msg_def *def, const char *text, size_t size,
                       struct arena *arena, void *message, struct error *err);
@@ -61,6 +70,15 @@ bool json_bind(const struct msg_field *field, const char *text,
  */
 bool json_encode(const struct msg_def *def, const void *message,
                  struct buf *out, struct error *err);
+
+/*
+ * As json_encode(), for the body of a request: the `count` fields of `binds`
+ * are left out, because they are in the URL, and so are empty lists and maps
+ * unless they are required.
+ */
+bool json_encode_request(const struct msg_def *def, const void *message,
+                         const struct op_bind *binds, size_t count,
+                         struct buf *out, struct error *err);
 
 /*
  * One whole JSON value and nothing else, in the sense of json_decode():

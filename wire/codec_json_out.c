@@ -20,6 +20,9 @@ struct writer {
     struct buf *out;
     int depth;
     const struct msg_place *place; /* of the value being written */
+    bool sparse;                   /* see json_encode_request() */
+    const struct op_bind *binds;   /* of the outermost message */
+    size_t bind_count;
 };
 
 static bool write_message(struct writer *to, const struct msg_def *def,
@@ -297,11 +300,20 @@ static bool write_union(struct writer *to, const struct msg_def *def,
     return write_list(to, &field->sub->fields[0], inner, err);
 }
 
+/* A list or map that a request need not mention. */
+static bool is_idle(const struct writer *to, const struct msg_field *field,
+                    const void *message)
+{
+    return to->sparse && field->card != MSG_ONE &&
+           !(field->flags & MSG_REQUIRED) && msg_count(field, message) == 0;
+}
+
 /* Is there something to write for this field? Fails for what must be there. */
 static bool has_output(struct writer *to, const struct msg_field *field,
                        const void *message, bool *has, struct error *err)
 {
-    *has = msg_is_set(field, message) || (field->flags & MSG_EMIT_ALWAYS);
+    *has = !is_idle(to, field, message) &&
+           (msg_is_set(field, message) || (field->flags & MSG_EMIT_ALWAYS));
     if (!*has && (field->flags & MSG_REQUIRED))
         return broken(to, "is required and not set", err);
     return true;
@@ -343,6 +355,15 @@ static bool write_field(struct writer *to, const struct msg_field *field,
     return ok;
 }
 
+/* The URL of the request holds the field of the outermost message. */
+static bool is_bound(const struct writer *to, size_t field)
+{
+    for (size_t i = 0; to->depth == 1 && i < to->bind_count; i++)
+        if (to->binds[i].field == field)
+            return true;
+    return false;
+}
+
 static bool write_object(struct writer *to, const struct msg_def *def,
                          const void *message, struct error *err)
 {
@@ -350,7 +371,8 @@ static bool write_object(struct writer *to, const struct msg_def *def,
 
     buf_char(to->out, '{');
     for (size_t i = 0; i < def->field_count; i++)
-        if (!write_field(to, &def->fields[i], message, &first, err))
+        if (!is_bound(to, i) &&
+            !write_field(to, &def->fields[i], message, &first, err))
             return false;
     buf_char(to->out, '}');
     return true;
@@ -370,15 +392,33 @@ static bool write_message(struct writer *to, const struct msg_def *def,
     return ok;
 }
 
+static bool write_whole(struct writer *to, const struct msg_def *def,
+                        const void *message, struct error *err)
+{
+    struct buf *out = to->out;
+
+    if (!write_message(to, def, message, err))
+        return false;
+    if (!buf_reserve(out, 0))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the text");
+    out->data[out->size] = '\0'; /* numbers are written without */
+    return true;
+}
+
 bool json_encode(const struct msg_def *def, const void *message,
                  struct buf *out, struct error *err)
 {
     struct writer to = {.out = out};
 
-    if (!write_message(&to, def, message, err))
-        return false;
-    if (!buf_reserve(out, 0))
-        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the answer");
-    out->data[out->size] = '\0'; /* numbers are written without */
-    return true;
+    return write_whole(&to, def, message, err);
+}
+
+bool json_encode_request(const struct msg_def *def, const void *message,
+                         const struct op_bind *binds, size_t count,
+                         struct buf *out, struct error *err)
+{
+    struct writer to = {
+        .out = out, .sparse = true, .binds = binds, .bind_count = count};
+
+    return write_whole(&to, def, message, err);
 }

@@ -237,7 +237,8 @@ static bool read_enum(struct json_reader *in, const struct msg_enum *values,
             *slot = values->number;
             return true;
         }
-    return bad_string(in, "one of the listed values", err);
+    *slot = MSG_ENUM_OTHER;
+    return in->lenient || bad_string(in, "one of the listed values", err);
 }
 
 static bool read_time(struct json_reader *in, const struct msg_field *field,

@@ -17,6 +17,7 @@ struct json_reader {
     int depth;                     /* open objects and lists */
     const struct msg_place *place; /* of the value being read */
     bool mismatch; /* the last failure was a wrong type, nothing worse */
+    bool lenient;  /* see json_decode_reply() */
 };
 
 /* Starts on `size` bytes with the limits of codec_json.h. */

@@ -17,6 +17,9 @@
 #include "arena.h"
 #include "contract.h"
 
+/* An enum of JSON whose text is not in the list: a later version's. */
+enum { MSG_ENUM_OTHER = -1 };
+
 /* The layout of google.protobuf.Timestamp as protobuf-c has it (proto3). */
 struct msg_time {
     const void *descriptor;
