@@ -8,16 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "authority.h"
 
-enum { URL_SIZE = 1024 };
+enum { URL_SIZE = 4352 }; /* the longest target that our servers take */
 
 struct http_client {
     CURL *curl;
     struct curl_slist *headers;    /* of a request that names none */
     struct curl_slist *own;        /* of the request in hand */
-    char base[AUTHORITY_SIZE + 8]; /* "http://host:port" */
+    char base[AUTHORITY_SIZE + 9]; /* "https://host:port" */
+    char why[CURL_ERROR_SIZE];     /* of the last failure */
+    const struct client_tls *tls;  /* NULL: http */
+    enum http_loss loss;
     struct buf answer;
     size_t answer_max;
 };
@@ -30,6 +34,7 @@ static void init_curl(void)
 }
 
 struct http_client *http_client_open(const char *authority, size_t answer_max,
+                                     const struct client_tls *tls,
                                      struct error *err)
 {
     struct http_client *client = calloc(1, sizeof *client);
@@ -37,8 +42,9 @@ struct http_client *http_client_open(const char *authority, size_t answer_max,
     (void)pthread_once(&curl_once, init_curl);
     if (client) {
         client->answer_max = answer_max;
-        (void)snprintf(client->base, sizeof client->base, "http://%s",
-                       authority);
+        client->tls = tls;
+        (void)snprintf(client->base, sizeof client->base, "http%s://%s",
+                       tls ? "s" : "", authority);
         client->curl = curl_easy_init();
         client->headers =
             curl_slist_append(NULL, "Content-Type: application/json");
@@ -83,6 +89,20 @@ static struct curl_slist *headers_of(struct http_client *client,
     return request->headers ? client->own : client->headers;
 }
 
+static void trust(CURL *curl, const struct client_tls *tls)
+{
+    (void)curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+                           (long)CURL_SSLVERSION_TLSv1_2);
+    if (tls->ca) {
+        (void)curl_easy_setopt(curl, CURLOPT_CAINFO, tls->ca);
+        (void)curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
+    if (tls->certificate)
+        (void)curl_easy_setopt(curl, CURLOPT_SSLCERT, tls->certificate);
+    if (tls->key)
+        (void)curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key);
+}
+
 static void prepare(struct http_client *client,
                     const struct http_request *request, const char *url)
 {
@@ -96,7 +116,14 @@ static void prepare(struct http_client *client,
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+                           client->tls ? "https" : "http");
+    if (client->tls)
+        trust(curl, client->tls);
+    if (request->once)
+        (void)curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    client->why[0] = '\0';
+    (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->why);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
     if (strcmp(request->verb, "HEAD") == 0)
@@ -106,6 +133,28 @@ static void prepare(struct http_client *client,
                                (curl_off_t)request->body_size);
     if (request->body)
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+}
+
+/* Was anything of the request sent? libcurl's times are 0 until then. */
+static bool was_sent(CURL *curl)
+{
+    curl_off_t ready_us = 0;
+
+    (void)curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    return ready_us > 0;
+}
+
+/* What libcurl says about a request that got no answer. */
+static enum http_loss loss_of(const struct http_client *client, CURLcode code)
+{
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return HTTP_LATE;
+    if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_WRITE_ERROR ||
+        code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_OUT_OF_MEMORY ||
+        code == CURLE_BAD_CONTENT_ENCODING ||
+        (code == CURLE_RECV_ERROR && strstr(client->why, "chunk")))
+        return HTTP_BROKEN; /* a head too long is "out of memory" */
+    return was_sent(client->curl) ? HTTP_CUT : HTTP_NOT_SENT;
 }
 
 bool http_client_send(struct http_client *client,
@@ -123,13 +172,31 @@ bool http_client_send(struct http_client *client,
     buf_clear(&client->answer);
     prepare(client, request, url);
     code = curl_easy_perform(client->curl);
-    if (code != CURLE_OK)
+    (void)curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
+    if (code != CURLE_OK) {
+        client->loss = loss_of(client, code);
         return fail(
-            err, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_NOT_READY,
-            "%s", curl_easy_strerror(code));
+            err, client->loss == HTTP_LATE ? ERR_TIMEOUT : ERR_NOT_READY, "%s",
+            client->why[0] ? client->why : curl_easy_strerror(code));
+    }
     (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answered);
     *status = (int)answered;
     return true;
+}
+
+enum http_loss http_client_loss(const struct http_client *client)
+{
+    return client->loss;
+}
+
+void http_client_each_header(struct http_client *client,
+                             http_header_taker *take, void *context)
+{
+    struct curl_header *header = NULL;
+
+    while (
+        (header = curl_easy_nextheader(client->curl, CURLH_HEADER, -1, header)))
+        take(context, header->name, header->value);
 }
 
 const struct buf *http_client_body(const struct http_client *client)
@@ -156,4 +223,15 @@ void http_client_escape(struct buf *out, const char *text)
     else
         out->failed = true;
     curl_free(escaped);
+}
+
+double http_client_seconds_until(const char *date)
+{
+    time_t at = curl_getdate(date, NULL);
+    double left;
+
+    if (at == (time_t)-1)
+        return -1;
+    left = difftime(at, time(NULL));
+    return left > 0 ? left : 0;
 }

@@ -26,9 +26,9 @@ struct model_client *model_client_open(enum model_door door,
         return NULL;
     }
     if (door == MODEL_GRPC)
-        client->rpc = rpc_client_open(authority, ANSWER_MAX_BYTES, err);
+        client->rpc = rpc_client_open(authority, ANSWER_MAX_BYTES, NULL, err);
     else
-        client->http = http_client_open(authority, ANSWER_MAX_BYTES, err);
+        client->http = http_client_open(authority, ANSWER_MAX_BYTES, NULL, err);
     if (client->rpc || client->http)
         return client;
     model_client_close(client);

@@ -5,20 +5,20 @@
 #include "rpc_client.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
-#include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "rpc_parts.h"
 
 /* A server that comes back is found within this time. */
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 2000 };
-
-struct rpc_client {
-    grpc_channel *channel;
-    grpc_completion_queue *queue;
-    struct buf message, text, reason; /* of the last answer */
+enum {
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MOST_MS = 2000,
+    PEM_MAX_BYTES = 1 << 20
 };
 
 void rpc_client_close(struct rpc_client *client)
@@ -34,8 +34,57 @@ void rpc_client_close(struct rpc_client *client)
     buf_release(&client->message);
     buf_release(&client->text);
     buf_release(&client->reason);
+    buf_release(&client->headers);
     free(client);
     grpc_shutdown();
+}
+
+/* ---- the channel ---- */
+
+/* Appends the file, if there is one; `*text` is NULL where there is none. */
+static bool read_pem(const char *path, struct buf *out, const char **text,
+                     struct error *err)
+{
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    char piece[4096];
+    size_t got = 0;
+
+    *text = NULL;
+    if (!path)
+        return true;
+    if (!file)
+        return fail(err, ERR_FILE_MISSING, "cannot open '%.150s'", path);
+    do {
+        got = fread(piece, 1, sizeof piece, file);
+        buf_append(out, piece, got);
+    } while (got && out->size <= PEM_MAX_BYTES);
+    (void)fclose(file);
+    *text = out->data;
+    return (buf_ok(out) && out->size && out->size <= PEM_MAX_BYTES) ||
+           fail(err, ERR_FILE_INVALID, "'%.150s' is no PEM file", path);
+}
+
+static grpc_channel_credentials *encrypted(const struct client_tls *tls,
+                                           struct error *err)
+{
+    grpc_ssl_pem_key_cert_pair own = {NULL, NULL};
+    struct buf ca = {0}, key = {0}, certificate = {0};
+    grpc_channel_credentials *made = NULL;
+    const char *trusted;
+
+    if (read_pem(tls->ca, &ca, &trusted, err) &&
+        read_pem(tls->key, &key, &own.private_key, err) &&
+        read_pem(tls->certificate, &certificate, &own.cert_chain, err)) {
+        made = grpc_ssl_credentials_create(
+            trusted, own.private_key && own.cert_chain ? &own : NULL, NULL,
+            NULL);
+        if (!made)
+            (void)fail(err, ERR_FILE_INVALID, "gRPC takes no such PEM files");
+    }
+    buf_release(&ca);
+    buf_release(&key);
+    buf_release(&certificate);
+    return made;
 }
 
 /* gRPC Core takes the key as char *, but only reads it. */
@@ -46,24 +95,46 @@ static grpc_arg integer_arg(const char *key, int value)
                       .value = {.integer = value}};
 }
 
-static grpc_channel *open_channel(const char *authority, size_t answer_max)
+static grpc_arg text_arg(const char *key, const char *value)
 {
+    return (grpc_arg){.type = GRPC_ARG_STRING,
+                      .key = (char *)(uintptr_t)key,
+                      .value = {.string = (char *)(uintptr_t)value}};
+}
+
+/* The caller counts attempts, so gRPC must not make some of its own. */
+static grpc_channel *open_channel(const char *authority, size_t answer_max,
+                                  const struct rpc_settings *settings,
+                                  struct error *err)
+{
+    const char *agent = settings && settings->agent ? settings->agent : "";
     grpc_arg args[] = {
         integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        integer_arg(GRPC_ARG_ENABLE_RETRIES, 0),
         integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)answer_max),
         integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
         integer_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
-        integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MOST_MS)};
-    const grpc_channel_args list = {.num_args = sizeof args / sizeof *args,
+        integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MOST_MS),
+        text_arg(GRPC_ARG_PRIMARY_USER_AGENT_STRING, agent)};
+    const grpc_channel_args list = {.num_args = sizeof args / sizeof *args -
+                                                (*agent ? 0 : 1),
                                     .args = args};
-    grpc_channel_credentials *plain = grpc_insecure_credentials_create();
-    grpc_channel *channel = grpc_channel_create(authority, plain, &list);
+    grpc_channel_credentials *credentials =
+        settings && settings->tls ? encrypted(settings->tls, err)
+                                  : grpc_insecure_credentials_create();
+    grpc_channel *channel;
 
-    grpc_channel_credentials_release(plain);
+    if (!credentials)
+        return NULL;
+    channel = grpc_channel_create(authority, credentials, &list);
+    grpc_channel_credentials_release(credentials);
+    if (!channel)
+        (void)fail(err, ERR_INTERNAL, "gRPC makes no channel");
     return channel;
 }
 
 struct rpc_client *rpc_client_open(const char *authority, size_t answer_max,
+                                   const struct rpc_settings *settings,
                                    struct error *err)
 {
     struct rpc_client *client = calloc(1, sizeof *client);
@@ -73,62 +144,40 @@ struct rpc_client *rpc_client_open(const char *authority, size_t answer_max,
         return NULL;
     }
     grpc_init();
-    client->channel = open_channel(authority, answer_max);
-    client->queue = grpc_completion_queue_create_for_pluck(NULL);
-    if (client->channel && client->queue)
+    client->channel = open_channel(authority, answer_max, settings, err);
+    if (client->channel)
+        client->queue = grpc_completion_queue_create_for_pluck(NULL);
+    if (client->queue)
         return client;
-    (void)fail(err, ERR_INTERNAL, "gRPC makes no channel");
     rpc_client_close(client);
     return NULL;
 }
 
 /* ---- one call ---- */
 
-/* What comes back; released by ending_release(). */
-struct ending {
-    grpc_metadata_array first, last;
-    grpc_byte_buffer *message;
-    grpc_status_code status;
-    grpc_slice text;
+/* What a unary call has of its own. */
+struct unary {
+    struct rpc_ending ending;
+    grpc_byte_buffer *request, *reply;
+    grpc_metadata *metadata;
+    size_t metadata_count;
 };
-
-static void ending_init(struct ending *ending)
-{
-    *ending = (struct ending){.status = GRPC_STATUS_INTERNAL,
-                              .text = grpc_empty_slice()};
-    grpc_metadata_array_init(&ending->first);
-    grpc_metadata_array_init(&ending->last);
-}
-
-static void ending_release(struct ending *ending)
-{
-    grpc_metadata_array_destroy(&ending->first);
-    grpc_metadata_array_destroy(&ending->last);
-    if (ending->message)
-        grpc_byte_buffer_destroy(ending->message);
-    grpc_slice_unref(ending->text);
-}
 
 /* Runs all six steps of a unary call as one batch. */
 static bool run_batch(struct rpc_client *client, grpc_call *call,
-                      grpc_byte_buffer *request, struct ending *ending)
+                      struct unary *unary)
 {
     grpc_op ops[6] = {
-        {.op = GRPC_OP_SEND_INITIAL_METADATA},
-        {.op = GRPC_OP_SEND_MESSAGE},
-        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
-        {.op = GRPC_OP_RECV_INITIAL_METADATA},
-        {.op = GRPC_OP_RECV_MESSAGE},
-        {.op = GRPC_OP_RECV_STATUS_ON_CLIENT},
+        {.op = GRPC_OP_SEND_INITIAL_METADATA},  {.op = GRPC_OP_SEND_MESSAGE},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, rpc_op_first(&unary->ending),
+        {.op = GRPC_OP_RECV_MESSAGE},           rpc_op_status(&unary->ending),
     };
     grpc_event event;
 
-    ops[1].data.send_message.send_message = request;
-    ops[3].data.recv_initial_metadata.recv_initial_metadata = &ending->first;
-    ops[4].data.recv_message.recv_message = &ending->message;
-    ops[5].data.recv_status_on_client.trailing_metadata = &ending->last;
-    ops[5].data.recv_status_on_client.status = &ending->status;
-    ops[5].data.recv_status_on_client.status_details = &ending->text;
+    ops[0].data.send_initial_metadata.metadata = unary->metadata;
+    ops[0].data.send_initial_metadata.count = unary->metadata_count;
+    ops[1].data.send_message.send_message = unary->request;
+    ops[4].data.recv_message.recv_message = &unary->reply;
     if (grpc_call_start_batch(call, ops, 6, call, NULL) != GRPC_CALL_OK)
         return false;
     /* the deadline of the call ends it, so this returns */
@@ -137,60 +186,21 @@ static bool run_batch(struct rpc_client *client, grpc_call *call,
     return event.success != 0;
 }
 
-static void copy_slice(struct buf *out, grpc_slice slice)
-{
-    buf_append(out, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
-}
-
-static void copy_message(struct buf *out, grpc_byte_buffer *message)
-{
-    grpc_byte_buffer_reader reader;
-    grpc_slice slice;
-
-    if (!message || !grpc_byte_buffer_reader_init(&reader, message))
-        return;
-    while (grpc_byte_buffer_reader_next(&reader, &slice)) {
-        copy_slice(out, slice);
-        grpc_slice_unref(slice);
-    }
-    grpc_byte_buffer_reader_destroy(&reader);
-}
-
-static void copy_reason(struct buf *out, const grpc_metadata_array *trailers)
-{
-    for (size_t i = 0; i < trailers->count; i++)
-        if (grpc_slice_str_cmp(trailers->metadata[i].key, "x-error-code") == 0)
-            copy_slice(out, trailers->metadata[i].value);
-}
-
-/* gRPC Core uses these for its own failures, too; then nobody has answered. */
-static bool is_answer(const struct rpc_client *client, grpc_status_code status)
-{
-    return client->reason.size > 0 || (status != GRPC_STATUS_UNAVAILABLE &&
-                                       status != GRPC_STATUS_DEADLINE_EXCEEDED);
-}
-
 /* Keeps what came back; ends in false when it was not from a server. */
-static bool keep(struct rpc_client *client, const struct ending *ending,
+static bool keep(struct rpc_client *client, const struct unary *unary,
                  struct rpc_answer *answer, struct error *err)
 {
+    grpc_status_code status = unary->ending.status;
+
     buf_clear(&client->message);
-    buf_clear(&client->text);
-    buf_clear(&client->reason);
-    if (ending->status == GRPC_STATUS_OK)
-        copy_message(&client->message, ending->message);
-    copy_slice(&client->text, ending->text);
-    copy_reason(&client->reason, &ending->last);
-    if (!buf_ok(&client->message) || !buf_ok(&client->text) ||
-        !buf_ok(&client->reason))
+    if (status == GRPC_STATUS_OK)
+        rpc_message_copy(&client->message, unary->reply);
+    if (!buf_ok(&client->message))
         return fail(err, ERR_OUT_OF_MEMORY, "no memory for the answer");
-    if (!is_answer(client, ending->status))
-        return fail(err,
-                    ending->status == GRPC_STATUS_UNAVAILABLE ? ERR_NOT_READY
-                                                              : ERR_TIMEOUT,
-                    "%s", client->text.data ? client->text.data : "");
+    if (!rpc_keep_ending(client, &unary->ending, err))
+        return false;
     *answer = (struct rpc_answer){
-        .status = (int)ending->status,
+        .status = (int)status,
         .bytes = client->message.data ? client->message.data : "",
         .size = client->message.size,
         .text = client->text.data ? client->text.data : "",
@@ -203,26 +213,44 @@ bool rpc_client_call(struct rpc_client *client,
                      const struct rpc_request *request,
                      struct rpc_answer *answer, struct error *err)
 {
-    gpr_timespec deadline =
-        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                     gpr_time_from_millis(request->timeout_ms, GPR_TIMESPAN));
-    grpc_call *call = grpc_channel_create_call(
-        client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue,
-        grpc_slice_from_static_string(request->method), NULL, deadline, NULL);
-    grpc_slice slice = grpc_slice_from_copied_buffer(
-        request->size ? request->bytes : "", request->size);
-    grpc_byte_buffer *bytes = grpc_raw_byte_buffer_create(&slice, 1);
-    struct ending ending;
+    grpc_call *call = rpc_call_new(client, client->queue, request);
+    struct unary unary = {.request = rpc_message_new(request),
+                          .metadata = rpc_metadata_new(request),
+                          .metadata_count = request->metadata_count};
     bool ok;
 
-    grpc_slice_unref(slice);
-    ending_init(&ending);
-    if (run_batch(client, call, bytes, &ending))
-        ok = keep(client, &ending, answer, err);
+    client->loss = RPC_NOT_SENT;
+    rpc_ending_init(&unary.ending);
+    if (!unary.metadata)
+        ok = fail(err, ERR_OUT_OF_MEMORY, "no memory for a call");
+    else if (run_batch(client, call, &unary))
+        ok = keep(client, &unary, answer, err);
     else
         ok = fail(err, ERR_NOT_READY, "the call did not start");
-    ending_release(&ending);
-    grpc_byte_buffer_destroy(bytes);
+    rpc_ending_release(&unary.ending);
+    grpc_byte_buffer_destroy(unary.request);
+    if (unary.reply)
+        grpc_byte_buffer_destroy(unary.reply);
+    rpc_metadata_free(unary.metadata, unary.metadata_count);
     grpc_call_unref(call);
     return ok;
+}
+
+enum rpc_loss rpc_client_loss(const struct rpc_client *client)
+{
+    return client->loss;
+}
+
+void rpc_client_each_header(const struct rpc_client *client,
+                            rpc_header_taker *take, void *context)
+{
+    const char *at = client->headers.data;
+    const char *end = at ? at + client->headers.size : NULL;
+
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+
+        take(context, at, value);
+        at = value + strlen(value) + 1;
+    }
 }

@@ -13,7 +13,7 @@ enum { ANSWER_MAX_BYTES = 4 << 20 };
 
 static void *grpc_open(const char *authority, struct error *err)
 {
-    return rpc_client_open(authority, ANSWER_MAX_BYTES, err);
+    return rpc_client_open(authority, ANSWER_MAX_BYTES, NULL, err);
 }
 
 static void grpc_close(void *state)

@@ -49,7 +49,7 @@ static void *rest_open(const char *authority, struct error *err)
         return NULL;
     }
     arena_init(&rest->arena, 0);
-    rest->http = http_client_open(authority, ANSWER_MAX_BYTES, err);
+    rest->http = http_client_open(authority, ANSWER_MAX_BYTES, NULL, err);
     if (rest->http)
         return rest;
     rest_close(rest);

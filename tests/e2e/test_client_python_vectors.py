@@ -1,90 +1,30 @@
 """Every vector of gen/vectors through every Python client: REST against the
 server that answers what it is told, gRPC against one in this process; and that one misbehaving."""
 import base64
-import concurrent.futures
-import importlib
 import json
 import time
 import unittest
 
 import grpc
 
-import harness
 import python_clients
+from client_vectors import (documents, operation, required_fields, start_echo,
+                            without_empty)
 from python_clients import Facade, Faulty
 from specserve import errors, registry
 from specserve._call import to_grpc
 from specserve._messages import fill
 from specserve._pool import message_class
 
-VECTORS = sorted((harness.ROOT / "gen" / "vectors").glob("*.json"))
-GENERATED = harness.ROOT / "clients" / "python" / "src" / "specserve"
-
-
-def documents():
-    """(module, vectors) of each API that the client has."""
-    for path in VECTORS:
-        if (GENERATED / path.name).with_suffix(".py").exists():
-            yield (importlib.import_module(f"specserve.{path.stem}"),
-                   json.loads(path.read_text()))
-
-
-def operation(module, name):
-    return getattr(module, name.split(".", 1)[1].upper())
-
-
-def without_empty(value):
-    """Absent, null and empty are the same to a client."""
-    if isinstance(value, dict):
-        return {key: without_empty(item) for key, item in value.items()
-                if item is not None and item != [] and item != {}}
-    if isinstance(value, list):
-        return [without_empty(item) for item in value]
-    return value
-
 
 def class_of(error):
     return errors.BY_CODE.get(error["code"], errors.ApiError)
 
 
-class Echo(grpc.GenericRpcHandler):
-    """Answers every method with what was set."""
-
-    def __init__(self):
-        self.answer, self.status, self.trailers = b"", None, ()
-        self.wait = 0
-        self.seen = []
-
-    def service(self, details):
-        def handle(request, context):
-            self.seen.append((details.method, request,
-                              dict(context.invocation_metadata()),
-                              context.time_remaining()))
-            time.sleep(self.wait)
-            if self.status is not None:
-                context.set_trailing_metadata(self.trailers)
-                code = next(c for c in grpc.StatusCode
-                            if c.value[0] == self.status)
-                context.abort(code, "said so")
-            return self.answer
-
-        def stream(request, context):
-            yield self.answer
-            yield handle(request, context)
-        if details.method.endswith("/Watch"):
-            return grpc.unary_stream_rpc_method_handler(stream)
-        return grpc.unary_unary_rpc_method_handler(handle)
-
-
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.echo = Echo()
-        server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
-                             handlers=[cls.echo])
-        cls.port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        cls.addClassCleanup(server.stop, None)
+        cls.echo, cls.port = start_echo(cls)
 
 
 class Vectors(Case):
@@ -214,14 +154,8 @@ class Vectors(Case):
             "success": False, "error": "said so", "error_code": error["code"]}})
         self.echo.status = error["grpc"]
         self.echo.trailers = (("x-error-code", error["code"]),)
-        fields = {field.json: 1 if field.kind[0] == "i" else "x"
-                  for field in op.request._fields
-                  if field.flags & 1 and field.card == "one"}
-        fields.update({field.json: {} if field.card == "map" else []
-                       for field in op.request._fields
-                       if field.flags & 1 and field.card != "one"})
         with self.assertRaises(errors.BY_CODE[error["code"]]) as raised:
-            self.call(service, op, {"request": fields})
+            self.call(service, op, {"request": required_fields(op)})
         caught = raised.exception
         self.assertEqual((caught.code, caught.http, caught.grpc, caught.retry,
                           caught.message),

@@ -85,7 +85,8 @@ bool conform_ask(struct conform_case *test,
     char type[128];
     const char *headers[] = {type, request->header, NULL};
     struct error err = {0};
-    struct http_client *http = http_client_open(authority, ANSWER_MAX, &err);
+    struct http_client *http =
+        http_client_open(authority, ANSWER_MAX, NULL, &err);
     int status = 0;
     bool ok;
 

@@ -30,7 +30,7 @@ bool v2_rpc_open(struct v2_case *it)
     struct error err = {0};
 
     it->rpc = rpc_client_open(subject->grpc ? subject->grpc : subject->url,
-                              ANSWER_MAX, &err);
+                              ANSWER_MAX, NULL, &err);
     if (!it->rpc ||
         !call_bytes(it, "/inference.GRPCInferenceService/ServerLive",
                     &(struct buf){0}, &answer, &err))

@@ -1,0 +1,87 @@
+"""What every client is tested with: gen/vectors, and a gRPC server that says
+whatever it is told to."""
+import concurrent.futures
+import importlib
+import json
+import time
+
+import grpc
+
+import harness
+import python_clients  # noqa: F401  (finds the package specserve)
+
+VECTORS = sorted((harness.ROOT / "gen" / "vectors").glob("*.json"))
+GENERATED = harness.ROOT / "clients" / "python" / "src" / "specserve"
+
+
+def documents():
+    """(module, vectors) of each API that the client has."""
+    for path in VECTORS:
+        if (GENERATED / path.name).with_suffix(".py").exists():
+            yield (importlib.import_module(f"specserve.{path.stem}"),
+                   json.loads(path.read_text()))
+
+
+def operation(module, name):
+    return getattr(module, name.split(".", 1)[1].upper())
+
+
+def without_empty(value):
+    """Absent, null and empty are the same to a client."""
+    if isinstance(value, dict):
+        return {key: without_empty(item) for key, item in value.items()
+                if item is not None and item != [] and item != {}}
+    if isinstance(value, list):
+        return [without_empty(item) for item in value]
+    return value
+
+
+def required_fields(op):
+    """The least request of an operation, as JSON."""
+    fields = {field.json: 1 if field.kind[0] == "i" else "x"
+              for field in op.request._fields
+              if field.flags & 1 and field.card == "one"}
+    fields.update({field.json: {} if field.card == "map" else []
+                   for field in op.request._fields
+                   if field.flags & 1 and field.card != "one"})
+    return fields
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Answers every method with what was set."""
+
+    def __init__(self):
+        self.answer, self.status, self.trailers = b"", None, ()
+        self.wait = 0
+        self.seen = []
+
+    def service(self, details):
+        def handle(request, context):
+            self.seen.append((details.method, request,
+                              dict(context.invocation_metadata()),
+                              context.time_remaining()))
+            time.sleep(self.wait)
+            if self.status is not None:
+                context.set_trailing_metadata(self.trailers)
+                code = next(c for c in grpc.StatusCode
+                            if c.value[0] == self.status)
+                context.abort(code, "said so")
+            return self.answer
+
+        def stream(request, context):
+            yield self.answer
+            yield handle(request, context)
+        if details.method.endswith("/Watch"):
+            return grpc.unary_stream_rpc_method_handler(stream)
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+
+def start_echo(case):
+    """(Echo, port) of a server that ends with the class of tests."""
+    echo = Echo()
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
+                         handlers=[echo])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    case.addClassCleanup(server.stop, None)
+    return echo, port

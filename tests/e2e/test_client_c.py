@@ -1,0 +1,613 @@
+"""The C client against real servers, and against ones that misbehave."""
+import base64
+import json
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+from client_vectors import (documents, operation, required_fields, start_echo,
+                            without_empty)
+from python_clients import SCHEMES, Faulty
+from specserve._messages import fill, take
+from specserve._pool import message_class
+
+ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
+HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
+
+
+def address(port, protocol):
+    return f"{SCHEMES[protocol]}://127.0.0.1:{port}"
+
+
+class Driver:
+    """tests/e2e/client_driver.c, a line at a time; one client in it."""
+
+    def __init__(self, case, **settings):
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [harness.BIN / "client_driver"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.case = case
+        case.addCleanup(self.stop)
+        self.opened = self.say(do="open", **settings)
+
+    def say(self, **line):
+        self.process.stdin.write(json.dumps(line) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.errors.seek(0)
+            raise AssertionError(f"the driver died: {self.errors.read()}")
+        return json.loads(answer)
+
+    def call(self, op, request=None, **more):
+        return self.say(do="call", op=op, request=request or {}, **more)
+
+    def reply(self, op, request=None, **more):
+        """Of a call that succeeds."""
+        answer = self.call(op, request, **more)
+        self.case.assertTrue(answer["ok"], answer)
+        return answer["reply"]
+
+    def error(self, op, request=None, **more):
+        """Of a call that fails."""
+        answer = self.call(op, request, **more)
+        self.case.assertFalse(answer["ok"], answer)
+        return answer["error"]
+
+    def stop(self):
+        """A leak, or memory that was misused, is a failure of the test."""
+        self.process.stdin.close()
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        self.errors.seek(0)
+        said = self.errors.read()
+        self.errors.close()
+        self.case.assertEqual((code, said), (0, b""))
+
+
+class Operations(unittest.TestCase):
+    """Every operation, over both protocols."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.registry = harness.Registry(ttl=30)
+        cls.addClassCleanup(cls.registry.stop)
+        cls.server = harness.Server(
+            registry=f"http://127.0.0.1:{cls.registry.port}")
+        cls.addClassCleanup(cls.server.stop)
+        (cls.registration,) = harness.wait_until(
+            cls.registry.registrations, 10, "the server is registered")
+        cls.name = cls.registration["model_name"]
+        cls.port = cls.registration["port"]
+
+    def variants(self, **settings):
+        for protocol in SCHEMES:
+            with self.subTest(protocol=protocol):
+                yield Driver(self, endpoints=[address(self.port, protocol)],
+                             **settings), protocol
+
+    def test_the_runtime_api(self):
+        for driver, _ in self.variants():
+            self.assertEqual(driver.reply("runtime.health")["status"], "ok")
+            found = driver.reply("runtime.capabilities")["capabilities"]
+            self.assertEqual(found[0]["name"], "regression")
+            ranges = driver.reply("runtime.acceptable_ranges")
+            self.assertIn("LogS", ranges["property_ranges"])
+            answer = driver.reply("runtime.predict", ETHANOL)
+            self.assertTrue(answer["success"])
+            self.assertAlmostEqual(answer["results"]["LogS"], 1.0049,
+                                   delta=1e-3)
+            self.assertEqual(answer["results"]["smiles"], "CCO")
+            self.assertEqual(driver.reply("runtime.info")["license"],
+                             "Apache-2.0")
+            self.assertGreater(
+                driver.reply("runtime.metrics")["requests_served"], 0)
+            self.assertIn("AqSolDB",
+                          driver.reply("runtime.citation")["paper_citation"])
+            examples = driver.reply("runtime.test_examples")["examples"]
+            self.assertEqual(examples[0]["name"], "Ethanol")
+            document = driver.call("runtime.openapi")
+            self.assertTrue(document["ok"])
+            self.assertIn("openapi", document["answer"]["body"] or "openapi")
+            self.assertEqual(driver.error("runtime.shutdown")["code"],
+                             "SHUTDOWN_DISABLED")
+
+    def test_a_declined_input_is_an_answer(self):
+        for driver, _ in self.variants():
+            answer = driver.reply("runtime.predict", {
+                "input_type": "text", "data": {"text": "no!"}})
+            self.assertFalse(answer["success"])
+            self.assertEqual(answer["error_code"], "INVALID_INPUT")
+
+    def test_the_registry_api(self):
+        for protocol in SCHEMES:
+            driver = Driver(self,
+                            registry=address(self.registry.port, protocol))
+            self.assertEqual(driver.reply("registry.status", registry=True)
+                             ["status"], "ok")
+            mine = driver.reply("registry.register", {
+                "app_name": "c", "app_version": "1.2.0", "model_name": "other",
+                "process_id": driver.process.pid, "reason": "test",
+                "metadata": {"a": {"b": [1, None]}}}, registry=True)
+            port, proof = mine["assigned_port"], mine["registration_id"]
+            self.assertEqual(driver.reply(
+                "registry.heartbeat", {"port": port}, registry=True)["port"],
+                port)
+            (found,) = driver.reply("registry.resolve", {
+                "model_name": "other"}, registry=True)["instances"]
+            self.assertEqual(found["metadata"], {"a": {"b": [1, None]}})
+            listed = driver.reply("registry.list", registry=True)
+            self.assertIn(port, [r["port"] for r in listed["registrations"]])
+            self.assertEqual(driver.error("registry.unregister", {
+                "port": port, "registration_id": "no"}, registry=True)["code"],
+                "REGISTRATION_MISMATCH")
+            driver.reply("registry.unregister", {
+                "port": port, "registration_id": proof}, registry=True)
+            self.assertEqual(driver.error("registry.resolve", {
+                "model_name": "other"}, registry=True)["code"], "NOT_FOUND")
+            self.assertTrue(driver.call("registry.openapi",
+                                        registry=True)["ok"])
+
+    def test_watch_ends_when_it_is_cancelled(self):
+        for protocol in SCHEMES:
+            driver = Driver(self,
+                            registry=address(self.registry.port, protocol))
+            said = driver.say(do="watch", op="registry.watch", registry=True,
+                              request={"model_name": self.name}, count=1)
+            (first,) = said["messages"]
+            self.assertEqual(first["kind"], "put")
+            self.assertEqual(first["registration"]["model_name"], self.name)
+            start = time.monotonic()
+            said = driver.say(do="watch", op="registry.watch", registry=True,
+                              request={"model_name": "nobody"}, count=9,
+                              cancel_ms=100)
+            self.assertEqual((said["messages"], said["error"]["number"]),
+                             ([], 0))
+            self.assertLess(time.monotonic() - start, 5 * harness.PATIENCE)
+            late = driver.say(do="watch", op="registry.watch", registry=True,
+                              request={"model_name": "nobody"}, count=9,
+                              options={"timeout_ms": 200})
+            self.assertEqual(late["error"]["code"], "TIMEOUT")
+
+    def test_the_formats_of_others(self):
+        for driver, _ in self.variants():
+            self.assertEqual(driver.reply("health.check")["status"], "SERVING")
+            states = driver.say(do="watch", op="health.watch", request={},
+                                count=1)["messages"]
+            self.assertEqual(states[0]["status"], "SERVING")
+            self.assertTrue(driver.reply("oip.server_live")["live"])
+            found = driver.reply("oip.model_metadata", {"name": self.name})
+            self.assertEqual(found["name"], self.name)
+            reply = driver.reply("oip.model_infer", {
+                "model_name": self.name, "inputs": [
+                    {"name": name, "datatype": "INT64", "shape": [1, 3],
+                     "contents": {"int64_contents": [1, 2, 1]}}
+                    for name in ("input_ids", "attention_mask")]})
+            (output,) = reply["outputs"]
+            self.assertEqual((output["name"], output["shape"]), ("y", [1, 3]))
+
+    def test_a_model_is_found_by_its_name(self):
+        for protocol in SCHEMES:
+            driver = Driver(self, registry=address(self.registry.port, "rest"),
+                            grpc=protocol == "grpc")
+            self.assertTrue(driver.reply("runtime.predict", ETHANOL,
+                                         model=self.name)["success"])
+            self.assertEqual(driver.error("runtime.health", model="nosuch")
+                             ["code"], "NOT_FOUND")
+            self.assertEqual(driver.error("runtime.health")["code"],
+                             "ARGUMENT")
+
+    def test_raw_calls_bring_bytes(self):
+        for driver, _ in self.variants():
+            answer = driver.say(do="raw", verb="GET", target="/metrics",
+                                options={"headers": ["Accept: text/plain"]})
+            self.assertIn("# HELP", answer["answer"]["body"])
+            answer = driver.say(do="raw", verb="GET", target="/nosuch")
+            self.assertEqual((answer["ok"], answer["error"]["code"],
+                              answer["answer"]["status"]),
+                             (False, "NOT_FOUND", 404))
+
+    def test_the_id_of_a_request_comes_back(self):
+        for driver, _ in self.variants():
+            options = {"request_id": "order-7"}
+            answer = driver.call("runtime.health", options=options)
+            self.assertEqual(answer["answer"]["request_id"], "order-7")
+            error = driver.error("runtime.predict", {
+                "input_type": "none", "data": {}}, options=options)
+            self.assertEqual(error["request_id"], "order-7")
+
+    def test_a_request_that_is_none_is_not_sent(self):
+        for driver, _ in self.variants():
+            for op, request in (("runtime.predict", {"data": {"text": "C"}}),
+                                ("registry.resolve", {}),
+                                ("registry.unregister", {"port": 1})):
+                error = driver.error(op, request)
+                self.assertEqual((error["code"], error["attempts"]),
+                                 ("ARGUMENT", 1))
+
+    def test_wrong_settings_are_told(self):
+        for settings in ({}, {"endpoints": ["http://127.0.0.1:1"],
+                              "registry": "http://127.0.0.1:1"},
+                         {"endpoints": ["127.0.0.1:1"]},
+                         {"registry": "http://127.0.0.1"}):
+            driver = Driver(self, **settings)
+            self.assertEqual(driver.opened["error"]["code"], "ARGUMENT")
+
+
+class Vectors(unittest.TestCase):
+    """gen/vectors, over both protocols."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.faulty = Faulty()
+        cls.addClassCleanup(cls.faulty.stop)
+        cls.echo, cls.port = start_echo(cls)
+
+    def setUp(self):
+        self.drivers = {
+            "rest": Driver(self, endpoints=[self.faulty.url]),
+            "grpc": Driver(self, endpoints=[f"grpc://127.0.0.1:{self.port}"])}
+
+    def cases(self):
+        for module, document in documents():
+            for case in document["cases"]:
+                if "rest" in case:
+                    yield module, case
+
+    def test_over_rest(self):
+        count = 0
+        for _, case in self.cases():
+            count += 1
+            with self.subTest(case["name"]):
+                self.replay_rest(case)
+        self.assertGreater(count, 40)
+
+    def replay_rest(self, case):
+        self.faulty.script({"do": "answer", **case.get("answer", {})})
+        said = self.drivers["rest"].call(
+            case["operation"], case["request"],
+            options={"attempts": 1, "request_id": "vector-1"})
+        error = case.get("error")
+        if error:
+            self.assertEqual((said["ok"], said["error"]["code"]),
+                             (False, error["code"]))
+            self.assertEqual(said["error"]["retry"],
+                             error.get("retry", said["error"]["retry"]))
+        elif "answer" in case:
+            self.assertTrue(said["ok"], said)
+            body = case["answer"]["body"]
+            self.assertEqual(json.loads(said["answer"]["body"]), body)
+            self.within(without_empty(said["reply"]), without_empty(body))
+        (seen,) = self.faulty.seen()
+        wanted = case["rest"]
+        self.assertEqual((seen["verb"], seen["target"]),
+                         (wanted["verb"], wanted["target"]))
+        self.assertEqual(seen["headers"]["x-request-id"], "vector-1")
+        self.assertGreater(float(seen["headers"]["x-request-timeout"]), 0)
+        if "body" in wanted:
+            self.assertEqual(seen["headers"]["content-type"],
+                             "application/json")
+            self.assertEqual(
+                without_empty(json.loads(base64.b64decode(seen["body"]))),
+                without_empty(wanted["body"]))
+        else:
+            self.assertEqual(seen["body"], "")
+
+    def within(self, reply, body):
+        """What the struct holds is what came; it may not hold all of it."""
+        if isinstance(reply, dict):
+            for key, value in reply.items():
+                self.within(value, body[key])
+        elif isinstance(reply, list):
+            self.assertEqual(len(reply), len(body))
+            for one, other in zip(reply, body):
+                self.within(one, other)
+        else:
+            self.assertEqual(reply, body)
+
+    def test_over_grpc(self):
+        count = 0
+        for module, case in self.cases():
+            op = operation(module, case["operation"])
+            if "answer" not in case or not op.method or op.stream \
+                    or "error" in case:
+                continue
+            count += 1
+            with self.subTest(case["name"]):
+                self.replay_grpc(op, case)
+        self.assertGreater(count, 15)
+
+    def replay_grpc(self, op, case):
+        answer = message_class(op.reply._name)()
+        known = op.reply.from_json(case["answer"]["body"])
+        fill(known, answer)
+        self.echo.status, self.echo.seen = None, []
+        self.echo.answer = answer.SerializeToString()
+        reply = self.drivers["grpc"].reply(
+            case["operation"], case["request"],
+            options={"attempts": 1, "request_id": "vector-1"})
+        wanted = {key: value for key, value in known.to_json().items()
+                  if key not in known.extra}
+        self.within(without_empty(reply), without_empty(wanted))
+        method, request, metadata, left = self.echo.seen[0]
+        self.assertEqual(method, case["method"])
+        self.assertEqual(metadata["x-request-id"], "vector-1")
+        self.assertTrue(metadata["user-agent"].startswith("specserve-c/"))
+        self.assertLess(left, 61)
+        sent = message_class(op.request._name)()
+        sent.ParseFromString(request)
+        self.assertEqual(without_empty(take(op.request, sent).to_json()),
+                         without_empty(case["request"]))
+
+    def test_every_error_has_its_code(self):
+        """Each row of each operation's errors, over both protocols."""
+        for protocol, driver in self.drivers.items():
+            done = set()
+            for module, document in documents():
+                for row in document["operations"]:
+                    op = operation(module, row["id"])
+                    form = op.verb if protocol == "rest" else op.method
+                    if op.stream or not form or (
+                            protocol == "rest" and module.__name__ in
+                            ("specserve.oip", "specserve.health")):
+                        continue
+                    for error in row["errors"]:
+                        if error["code"] in done or error["http"] == 200:
+                            continue
+                        done.add(error["code"])
+                        with self.subTest(error["code"], protocol=protocol):
+                            self.replay_error(driver, op, error)
+            self.assertGreater(len(done), 20)
+
+    def replay_error(self, driver, op, error):
+        self.faulty.script({"do": "answer", "status": error["http"], "body": {
+            "success": False, "error": "said so", "error_code": error["code"]}})
+        self.echo.status = error["grpc"]
+        self.echo.trailers = (("x-error-code", error["code"]),)
+        caught = driver.error(op.id, required_fields(op),
+                              options={"attempts": 1})
+        self.assertEqual((caught["code"], caught["retry"], caught["message"]),
+                         (error["code"], error["retry"], "said so"))
+        self.assertGreater(caught["number"], 0)
+
+
+class Misbehaviour(unittest.TestCase):
+    """What a wrong server does to a client over REST."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.faulty = Faulty()
+        cls.addClassCleanup(cls.faulty.stop)
+
+    def client(self, **settings):
+        return Driver(self, endpoints=[self.faulty.url], **settings)
+
+    def test_broken_answers_are_errors_and_not_repeated(self):
+        driver = self.client(answer_max=1 << 20)
+        for do in ("garbage", "bad_chunk", "long_head", "endless"):
+            with self.subTest(do=do):
+                self.faulty.script({"do": do, "body": HEALTH})
+                self.assertEqual(driver.error("runtime.health")["code"],
+                                 "BAD_ANSWER")
+                self.assertEqual(len(self.faulty.seen()), 1)
+
+    def test_a_good_answer_in_another_form_is_read(self):
+        driver = self.client()
+        for do in ("answer", "chunked", "interim", "close_after",
+                   "junk_after", "answer"):
+            with self.subTest(do=do):
+                self.faulty.script({"do": do, "body": HEALTH})
+                for _ in range(2):
+                    self.assertEqual(driver.reply("runtime.health")["model"],
+                                     "m")
+
+    def test_a_lost_connection_is_tried_again(self):
+        good = {"do": "answer", "body": HEALTH}
+        for do in ("drop", "reset", "drop_head", "drop_body"):
+            with self.subTest(do=do):
+                driver = self.client()
+                self.faulty.script({"do": do, "body": HEALTH}, good)
+                answer = driver.call("runtime.health")
+                self.assertTrue(answer["ok"], answer)
+                self.assertEqual(answer["answer"]["attempts"], 2)
+
+    def test_a_slow_server_meets_the_deadline(self):
+        driver = self.client()
+        for do in ("hang", "slow", "drip"):
+            with self.subTest(do=do):
+                self.faulty.script({"do": do, "body": HEALTH, "seconds": 1})
+                start = time.monotonic()
+                error = driver.error("runtime.health",
+                                     options={"timeout_ms": 300})
+                self.assertEqual(error["code"], "TIMEOUT")
+                self.assertLess(time.monotonic() - start,
+                                0.9 * harness.PATIENCE)
+
+    def test_a_storm_of_503_stays_within_the_budget(self):
+        driver = self.client()
+        self.faulty.script({"do": "answer", "status": 503, "body": {
+            "success": False, "error": "full", "error_code": "OVERLOADED"}})
+        calls = 40
+        for _ in range(calls):
+            self.assertEqual(driver.error("runtime.predict", ETHANOL)["code"],
+                             "OVERLOADED")
+        self.assertEqual(len(self.faulty.seen()), calls + 10)
+
+    def test_retry_after_is_waited_for(self):
+        busy = {"do": "answer", "status": 503, "headers": {"Retry-After": "1"},
+                "body": {"error": "full", "error_code": "OVERLOADED"}}
+        driver = self.client()
+        self.faulty.script(busy, {"do": "answer", "body": HEALTH})
+        driver.reply("runtime.health")
+        first, second = self.faulty.seen()
+        self.assertGreater(second["at"] - first["at"], 0.95)
+        self.assertEqual(first["headers"]["x-request-id"],
+                         second["headers"]["x-request-id"])
+        self.assertLess(float(second["headers"]["x-request-timeout"]),
+                        float(first["headers"]["x-request-timeout"]))
+        self.faulty.script(busy)  # longer than there is time: at once
+        start = time.monotonic()
+        error = driver.error("runtime.health", options={"timeout_ms": 500})
+        self.assertEqual((error["code"], error["retry_after"]),
+                         ("OVERLOADED", 1))
+        self.assertLess(time.monotonic() - start, 0.5 * harness.PATIENCE)
+
+    def test_what_may_not_be_repeated_is_sent_once(self):
+        driver = self.client()
+        for step in ({"do": "drop"}, {"do": "answer", "status": 503}):
+            self.faulty.script({"do": "answer", "body": HEALTH})
+            driver.reply("runtime.health")  # leaves a connection behind
+            self.faulty.script(step)
+            answer = driver.say(do="raw", verb="POST", target="/anything",
+                                body="{}")
+            self.assertEqual(answer["error"]["code"], "UNAVAILABLE")
+            self.assertEqual(len(self.faulty.seen()), 1)
+
+    def test_hooks_and_tokens(self):
+        driver = self.client(observing=True, tracing=True,
+                             headers=["X-All: 1"])
+        self.faulty.script({"do": "drop"}, {"do": "answer", "body": HEALTH})
+        driver.reply("runtime.health", options={
+            "request_id": "mine", "headers": ["X-More: 1"]})
+        headers = self.faulty.seen()[1]["headers"]
+        self.assertEqual(headers["authorization"], "Bearer secret")
+        self.assertEqual(headers["x-request-id"], "mine")
+        self.assertEqual((headers["x-all"], headers["x-more"]), ("1", "1"))
+        self.assertTrue(headers["traceparent"].startswith("00-0"))
+        self.assertTrue(headers["user-agent"].startswith("specserve-c/"))
+        events = driver.say(do="events")
+        self.assertEqual(
+            [(e["operation"], e["attempt"], e["code"]) for e in events],
+            [("runtime.health", 1, "UNAVAILABLE"), ("runtime.health", 2, "")])
+        self.assertNotIn("secret", json.dumps(events))
+        for wrong in ("X-Bad: a\r\nX-Other: b", "X Bad: a", ": a"):
+            self.assertEqual(driver.error("runtime.health", options={
+                "headers": [wrong]})["code"], "ARGUMENT")
+
+    def test_a_token_does_not_leave_the_machine_in_the_clear(self):
+        for scheme in ("http", "grpc"):
+            driver = Driver(self, endpoints=[f"{scheme}://192.0.2.1:1"],
+                            token="secret")
+            error = driver.error("runtime.health")
+            self.assertEqual(error["code"], "ARGUMENT")
+            self.assertIn("without TLS", error["message"])
+
+    def test_a_proxy_is_no_server_of_ours(self):
+        driver = self.client(attempts=1)
+        for status, code in ((401, "UNAUTHENTICATED"), (404, "NOT_IMPLEMENTED"),
+                             (502, "UNAVAILABLE"), (418, "UNKNOWN")):
+            self.faulty.script({"do": "answer", "status": status,
+                                "text": "<html>"})
+            self.assertEqual(driver.error("runtime.health")["code"], code)
+
+
+class GrpcMisbehaviour(unittest.TestCase):
+    """What a wrong server does to a client over gRPC."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.echo, cls.port = start_echo(cls)
+
+    def client(self):
+        self.echo.__init__()
+        return Driver(self, endpoints=[f"grpc://127.0.0.1:{self.port}"])
+
+    def test_a_message_that_is_none_or_lacks_something(self):
+        driver = self.client()
+        for self.echo.answer in (b"\xff\xff\xff", b"\x0a\x05ab", b""):
+            self.assertEqual(driver.error("runtime.health")["code"],
+                             "BAD_ANSWER")
+        self.assertEqual(len(self.echo.seen), 3)  # none is repeated
+
+    def test_a_slow_server_meets_the_deadline(self):
+        driver = self.client()
+        self.echo.wait = 1
+        start = time.monotonic()
+        error = driver.error("runtime.health", options={"timeout_ms": 200})
+        self.assertEqual(error["code"], "TIMEOUT")
+        self.assertLess(time.monotonic() - start, 0.9 * harness.PATIENCE)
+
+    def test_a_storm_stays_within_the_budget(self):
+        driver = self.client()
+        self.echo.status = 8
+        self.echo.trailers = (("x-error-code", "OVERLOADED"),
+                              ("grpc-retry-pushback-ms", "1"))
+        for _ in range(40):
+            self.assertEqual(driver.error("runtime.health")["code"],
+                             "OVERLOADED")
+        self.assertEqual(len(self.echo.seen), 40 + 10)
+
+    def test_a_stream_that_breaks_says_so(self):
+        from specserve import registry
+        event = registry.WatchEvent(revision=1, kind=registry.WatchKind.RESYNC)
+        pb = message_class(event._name)()
+        fill(event, pb)
+        driver = self.client()
+        self.echo.answer = pb.SerializeToString()
+        self.echo.status = 14
+        said = driver.say(do="watch", op="registry.watch", request={}, count=9)
+        self.assertEqual(said["messages"][0]["revision"], 1)
+        self.assertEqual(said["error"]["code"], "UNAVAILABLE")
+
+
+class Failover(unittest.TestCase):
+    """Two replicas behind the registry; things die."""
+
+    def replicas(self):
+        program = harness.Registry(ttl=30)
+        self.addCleanup(program.stop)
+        servers = [harness.Server(registry=f"http://127.0.0.1:{program.port}")
+                   for _ in range(2)]
+        for server in servers:
+            self.addCleanup(server.stop)
+        harness.wait_until(lambda: len(program.registrations()) == 2, 20,
+                           "both are registered")
+        return program, servers, program.registrations()[0]["model_name"]
+
+    def test_a_replica_is_killed_under_load(self):
+        for protocol in SCHEMES:
+            with self.subTest(protocol=protocol):
+                program, servers, name = self.replicas()
+                driver = Driver(self, registry=address(program.port, "rest"),
+                                grpc=protocol == "grpc", refresh_ms=500)
+                seconds = 1.6
+                killer = threading.Timer(seconds / 2, servers[0].kill)
+                killer.start()
+                said = driver.say(do="load", op="runtime.predict", model=name,
+                                  request=ETHANOL, threads=4, seconds=seconds)
+                killer.join()
+                self.assertEqual((said["failed"], said["error"]["code"]),
+                                 (0, ""))
+                self.assertGreater(said["count"], 20)
+                self.assertEqual(len(said["endpoints"]), 2)
+                for one in (*servers, program):
+                    one.stop(signal.SIGKILL)
+
+    def test_the_registry_may_be_away(self):
+        program, servers, name = self.replicas()
+        for protocol in SCHEMES:
+            with self.subTest(protocol=protocol):
+                driver = Driver(self, registry=address(program.port, "rest"),
+                                grpc=protocol == "grpc", refresh_ms=50)
+                driver.reply("runtime.health", model=name)
+                program.process.send_signal(signal.SIGSTOP)
+                try:
+                    time.sleep(0.1)
+                    self.assertEqual(driver.reply(
+                        "runtime.health", model=name,
+                        options={"timeout_ms": 20000})["status"], "ok")
+                finally:
+                    program.process.send_signal(signal.SIGCONT)
+        program.kill()
+        driver = Driver(self, registry=address(program.port, "rest"))
+        self.assertEqual(driver.error("runtime.health", model=name)["code"],
+                         "UNAVAILABLE")
+
+
+if __name__ == "__main__":
+    unittest.main()
