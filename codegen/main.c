@@ -51,7 +51,7 @@ static int usage(void)
                 "       specgen diff OLD NEW [--format text|json|markdown] "
                 "[--waivers FILE] [--today YYYY-MM-DD]\n"
                 "       specgen release VERSION [--api DIR]\n"
-                "       specgen model-client --bundle DIR --lang python "
+                "       specgen model-client --bundle DIR --lang LANGUAGE "
                 "[--out DIR]\n",
                 stderr);
     return 2;

@@ -11,9 +11,10 @@ import (
 )
 
 // What clients of one model stand on; `specgen model-client` writes them. Before the first call
-// the model's own description is compared with the one that the client was made from. Inputs are
-// checked before anything is sent, and what comes back is taken by name and type: a model that
-// changed is ErrModelChanged, never a wrong number.
+// the digest of the server's bundle is compared with that of the bundle that the client was made
+// from, and with each answer the digest of the model. Inputs are checked before anything is sent,
+// and what comes back is taken by name and type: a model that changed is ErrModelChanged, never a
+// wrong number.
 
 // ModelInput is a key of data, input or parameter, and what it takes.
 type ModelInput struct {
@@ -32,9 +33,10 @@ type ModelOutput struct {
 
 // ModelSpec is the model that a typed client was made for.
 type ModelSpec struct {
-	Name, Version, InputType string
-	Inputs                   []ModelInput
-	Outputs                  []ModelOutput
+	Name, Version, InputType  string
+	BundleDigest, ModelDigest string // as its server says them
+	Inputs                    []ModelInput
+	Outputs                   []ModelOutput
 }
 
 // TypedModel calls one model by the names of its documents. Safe for many goroutines.
@@ -62,8 +64,8 @@ func (m *TypedModel) Predict(ctx context.Context, values map[string]interface{},
 		if err := row.check(value); err != nil {
 			return nil, nil, err
 		}
-		if text, ok := value.([]byte); ok {
-			value = base64.StdEncoding.EncodeToString(text)
+		if data, ok := value.([]byte); ok {
+			value = base64.StdEncoding.EncodeToString(data)
 		}
 		data[row.Name] = value
 	}
@@ -87,7 +89,7 @@ func (r *ModelInput) fault(format string, more ...interface{}) error {
 // check tells what the model would not take.
 func (r *ModelInput) check(value interface{}) error {
 	v := reflect.ValueOf(value)
-	if !v.IsValid() || v.Kind() == reflect.Slice && v.IsNil() {
+	if !v.IsValid() || (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
 		return r.fault("is required")
 	}
 	size := 0
@@ -129,7 +131,9 @@ func changed(answer *Answer, format string, more ...interface{}) error {
 	return e
 }
 
-// compare asks the server once what it serves.
+// compare asks the server once what it serves: by the digest of the bundle, or by name, version and
+// outputs where the server does not know its digest. One that starts knows only that of its
+// documents, and has to be asked again.
 func (m *TypedModel) compare(ctx context.Context, options []Option) error {
 	if m.compared.Load() {
 		return nil
@@ -138,13 +142,23 @@ func (m *TypedModel) compare(ctx context.Context, options []Option) error {
 	if err != nil {
 		return err
 	}
+	version, bundle := text(info.ModelVersion), text(info.BundleDigest)
+	if bundle == "" || m.spec.BundleDigest == "" {
+		if err := m.compareDescription(ctx, version, options); err != nil {
+			return err
+		}
+	} else if bundle != m.spec.BundleDigest {
+		return changed(nil, "the server has %s %s with %s; this client was made for %s %s with %s",
+			info.Name, version, bundle, m.spec.Name, m.spec.Version, m.spec.BundleDigest)
+	}
+	m.compared.Store(bundle != "" || info.DocumentsDigest == nil)
+	return nil
+}
+
+func (m *TypedModel) compareDescription(ctx context.Context, version string, options []Option) error {
 	described, err := m.runtime.Capabilities(ctx, nil, options...)
 	if err != nil {
 		return err
-	}
-	version := ""
-	if info.ModelVersion != nil {
-		version = *info.ModelVersion
 	}
 	served := described.Model + " " + version
 	if served != m.spec.Name+" "+m.spec.Version {
@@ -152,11 +166,17 @@ func (m *TypedModel) compare(ctx context.Context, options []Option) error {
 	}
 	for i := range described.Capabilities {
 		if m.spec.isGivenBy(&described.Capabilities[i]) {
-			m.compared.Store(true)
 			return nil
 		}
 	}
 	return changed(nil, "%s does not give what this client was made for", served)
+}
+
+func text(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
 }
 
 func (s *ModelSpec) isGivenBy(c *RuntimeCapability) bool {
@@ -173,16 +193,12 @@ func (s *ModelSpec) isGivenBy(c *RuntimeCapability) bool {
 // take checks the outputs. A declined input is the error it says.
 func (m *TypedModel) take(reply *RuntimePredictResponse, answer *Answer) (map[string]interface{}, error) {
 	if !reply.Success {
-		code, message := "UNKNOWN", "declined"
-		if reply.ErrorCode != nil {
-			code = *reply.ErrorCode
-		}
-		if reply.ErrorMessage != nil {
-			message = *reply.ErrorMessage
-		}
-		e := failed(code, message)
+		e := failed(either(text(reply.ErrorCode), "UNKNOWN"), either(text(reply.ErrorMessage), "declined"))
 		e.Answer, e.Attempts = answer, answer.Attempts
 		return nil, e
+	}
+	if told := answer.Header.Get("X-Model-Digest"); told != "" && m.spec.ModelDigest != "" && told != m.spec.ModelDigest {
+		return nil, changed(answer, "%s: the answer is of the model %s; this client was made for %s", m.spec.Name, told, m.spec.ModelDigest)
 	}
 	found := map[string]interface{}{}
 	for _, output := range m.spec.Outputs {

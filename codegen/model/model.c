@@ -169,6 +169,31 @@ static void put_range(struct buf *to, const char *word,
                    doc_number(doc_get(range, "max"), 0));
 }
 
+/* What the item may be: "0 to 5", "at most 64 bytes", "one of "a", "b"". */
+static void put_limits(struct buf *to, const struct doc_node *item)
+{
+    const struct doc_node *least = doc_get(item, "minimum");
+    const struct doc_node *most = doc_get(item, "maximum");
+    const struct doc_node *values = doc_get(item, "enum");
+
+    if (least && most)
+        buf_printf(to, "; %.6g to %.6g", doc_number(least, 0),
+                   doc_number(most, 0));
+    else if (least || most)
+        buf_printf(to, "; at %s %.6g", least ? "least" : "most",
+                   doc_number(least ? least : most, 0));
+    if (doc_get(item, "maxBytes"))
+        buf_printf(to, "; at most %lld bytes",
+                   (long long)doc_integer(doc_get(item, "maxBytes"), 0));
+    if (doc_get(item, "length"))
+        buf_printf(to, "; %lld elements",
+                   (long long)doc_integer(doc_get(item, "length"), 0));
+    for (size_t i = 0; i < doc_count(values); i++) {
+        buf_string(to, i ? ", " : "; one of ");
+        doc_write_json(doc_item(values, i), to);
+    }
+}
+
 const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
                          const struct doc_node *item)
 {
@@ -187,10 +212,34 @@ const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
     buf_printf(&text, "%s%s%s", doc ? doc : "", doc ? "; " : "", type);
     if (unit)
         buf_printf(&text, " in %s", unit);
+    put_limits(&text, item);
     put_range(&text, "trained on", doc_get(ranges, "training"));
     put_range(&text, "reliable from", doc_get(ranges, "reliable"));
     out = cg_text(ir, "%s", text.data ? text.data : "");
     buf_release(&text);
+    return out;
+}
+
+const char *cg_model_example(struct cg_ir *ir, const struct cg_model *model,
+                             size_t index)
+{
+    const struct doc_node *list = doc_get(model->spec, "examples");
+    const struct doc_node *item = doc_item(list, index);
+    struct buf line = {0};
+    const char *out;
+
+    if (!item || index > 2)
+        return "";
+    buf_printf(&line, "%s%s: ", index ? "" : "For example ",
+               doc_string(doc_get(item, "name"), ""));
+    if (doc_get(item, "data"))
+        doc_write_json(doc_get(item, "data"), &line);
+    if (doc_at(item, "expect.values")) {
+        buf_string(&line, " gives ");
+        doc_write_json(doc_at(item, "expect.values"), &line);
+    }
+    out = cg_text(ir, "%s", line.data ? line.data : "");
+    buf_release(&line);
     return out;
 }
 

@@ -44,10 +44,15 @@ bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
 
 /* ---- for writers ---- */
 
-/* "LogS_low: ..." in words: its sentence, unit, and the ranges of its property;
- * "" when nothing is known. */
+/* "LogS_low: ..." in words: its sentence, unit, limits, and the ranges of its
+ * property; "" when nothing is known. */
 const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
                          const struct doc_node *item);
+
+/* 'Ethanol: {"text":"CCO"} gives {"LogS":1.0}': example `index` in words; ""
+ * behind the last one and behind the third. */
+const char *cg_model_example(struct cg_ir *ir, const struct cg_model *model,
+                             size_t index);
 
 /* Inputs must be there unless they say otherwise, parameters only if so. */
 bool cg_model_required(const struct doc_node *item, bool parameter);

@@ -239,23 +239,10 @@ static void put_predict(struct writer *to, const char *class, bool is_async)
 
 static void put_examples(struct writer *to)
 {
-    const struct doc_node *list = doc_get(to->model->spec, "examples");
+    const char *text = "";
 
-    for (size_t i = 0; i < doc_count(list) && i < 3; i++) {
-        const struct doc_node *item = doc_item(list, i);
-        struct buf line = {0};
-
-        buf_printf(&line, "%s%s: ", i ? "" : "For example ", name_of(item));
-        if (doc_get(item, "data"))
-            doc_write_json(doc_get(item, "data"), &line);
-        if (doc_at(item, "expect.values")) {
-            buf_string(&line, " gives ");
-            doc_write_json(doc_at(item, "expect.values"), &line);
-        }
-        if (line.data)
-            cg_wrap(to->to, "    ", safe(to->ir, line.data), WIDTH);
-        buf_release(&line);
-    }
+    for (size_t i = 0; *(text = cg_model_example(to->ir, to->model, i)); i++)
+        cg_wrap(to->to, "    ", safe(to->ir, text), WIDTH);
 }
 
 static void put_class(struct writer *to, const char *class, bool is_async)
