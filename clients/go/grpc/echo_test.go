@@ -61,6 +61,7 @@ func (e *echo) handle(_ interface{}, stream grpc.ServerStream) error {
 	}
 	if streams && code == codes.OK {
 		<-stream.Context().Done()
+		return status.FromContextError(stream.Context().Err()).Err()
 	}
 	if code != codes.OK {
 		stream.SetTrailer(trailers)

@@ -1,0 +1,124 @@
+package specserve
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]int64{"7": 7, "7.0": 7, "7e2": 700, "-0.0": 0, "9223372036854775807": math.MaxInt64} {
+		var got RegistryHeartbeatRequest
+		if err := json.Unmarshal([]byte(`{"port":`+text+`}`), &got); err != nil || got.Port != want {
+			t.Errorf("%s: %d, %v", text, got.Port, err)
+		}
+	}
+	for _, text := range []string{"7.5", "1e300", `"7"`, "true", "null", "[7]", "9223372036854775808"} {
+		if err := unmarshal([]byte(`{"port":`+text+`}`), new(RegistryHeartbeatRequest)); err == nil {
+			t.Errorf("%s was taken", text)
+		}
+	}
+	var list TextFloatList
+	for _, text := range []string{`{"values":[1,null]}`, `{"values":["1"]}`, `{"values":[1e39]}`, `{"values":{}}`} {
+		if err := unmarshal([]byte(text), &list); err == nil {
+			t.Errorf("%s was taken", text)
+		}
+	}
+}
+
+// Of each kind of value, from JSON and from the wire, the same Go type; and back to the same JSON.
+func TestValues(t *testing.T) {
+	for text, want := range map[string]RuntimeValue{
+		"1.5": 1.5, "true": true, `"a"`: "a", "[1,2.5]": []float32{1, 2.5}, `["a","b"]`: []string{"a", "b"},
+		"[[1,2],[3]]": []RuntimeVector{{1, 2}, {3}}, "[]": json.RawMessage("[]"), `{"a":[1,"b"]}`: json.RawMessage(`{"a":[1,"b"]}`),
+		"[1,null]": json.RawMessage("[1,null]"), `[1,"a"]`: json.RawMessage(`[1,"a"]`), "null": json.RawMessage("null"),
+	} {
+		request := RuntimePredictRequest{InputType: "x"}
+		if err := json.Unmarshal([]byte(`{"input_type":"x","data":{"v":`+text+`}}`), &request); err != nil {
+			t.Fatal(text, err)
+		}
+		wire, err := marshalWire(&request)
+		var again RuntimePredictRequest
+		if err == nil {
+			err = unmarshalWire(wire, &again)
+		}
+		if err != nil || !reflect.DeepEqual(request.Data["v"], want) || !reflect.DeepEqual(again.Data["v"], want) {
+			t.Errorf("%s: %#v and %#v; %v", text, request.Data["v"], again.Data["v"], err)
+		}
+		if back, err := json.Marshal(again); err != nil || string(back) != `{"input_type":"x","data":{"v":`+text+`}}` {
+			t.Errorf("%s: %s, %v", text, back, err)
+		}
+	}
+}
+
+// What a caller may give converts to what the contract has, and means the same over both.
+func TestGivenValues(t *testing.T) {
+	type named string
+	for _, row := range []struct {
+		given, want RuntimeValue
+	}{{3, 3.0}, {float32(0.5), 0.5}, {uint8(3), 3.0}, {json.Number("2"), 2.0}, {named("a"), "a"}, {Ptr("a"), "a"},
+		{[]float64{1, 2}, []float32{1, 2}}, {[]int{1}, []float32{1}}, {[]interface{}{1, 2.5}, []float32{1, 2.5}},
+		{[]interface{}{"a"}, []string{"a"}}, {[][]float64{{1}}, []RuntimeVector{{1}}}, {json.RawMessage("[1]"), []float32{1}},
+		{map[string]interface{}{"a": 1}, json.RawMessage(`{"a":1}`)}, {[]byte("ab"), []byte("ab")}} {
+		request := RuntimePredictRequest{Data: map[string]RuntimeValue{"v": row.given}}
+		var got RuntimePredictRequest
+		wire, err := marshalWire(&request)
+		if err == nil {
+			err = unmarshalWire(append(wire, "\x0a\x00"...), &got)
+		}
+		if err != nil || !reflect.DeepEqual(got.Data["v"], row.want) {
+			t.Errorf("%#v: %#v, %v", row.given, got.Data["v"], err)
+		}
+	}
+	for _, bad := range []RuntimeValue{math.NaN(), "\xff", []string{"\xff"}, map[string]interface{}{"\xff": 1}, func() {}, json.RawMessage("{")} {
+		request := &RuntimePredictRequest{Data: map[string]RuntimeValue{"v": bad}}
+		_, overREST := marshal(*request)
+		_, overRPC := marshalWire(request)
+		if f, isFloat := bad.(float64); overREST == nil || overRPC == nil && !(isFloat && math.IsNaN(f)) {
+			t.Errorf("%#v: %v, %v", bad, overREST, overRPC)
+		}
+	}
+}
+
+func TestBytesThatAreNoMessage(t *testing.T) {
+	for _, bad := range []string{"\xff\xff\xff", "\x0a\x05ab", "\x0a", "\x00\x01", "\x0b", "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+		"\x0a\x02\xff\xff", "\x0d\x01", "\x09\x01"} {
+		if err := unmarshalWire([]byte(bad), new(RuntimeHealthResponse)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	var p *problem
+	if err := unmarshalWire([]byte("\x0a\x02ok\x12\x01m"), new(RuntimeHealthResponse)); !errors.As(err, &p) || p.at != "/version" {
+		t.Error(err)
+	}
+	type tree struct {
+		Child *tree `spec:"child 1 msg"`
+	}
+	for levels, ok := range map[int]bool{50: true, 200: false} {
+		var deep []byte
+		for i := 0; i < levels; i++ {
+			deep = sized([]byte{0x0a}, deep)
+		}
+		if err := unmarshalWire(deep, new(tree)); (err == nil) != ok {
+			t.Errorf("%d levels: %v", levels, err)
+		}
+	}
+	if err := unmarshal([]byte("{\"status\":\"\xff\"}"), new(RuntimeHealthResponse)); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Error(err)
+	}
+}
+
+// Keys that nobody knows yet come back as they came.
+func TestUnknownKeys(t *testing.T) {
+	text := `{"status":"ok","model":"m","version":"9","later":{"a":[1,null]}}`
+	var got RuntimeHealthResponse
+	if err := json.Unmarshal([]byte(text), &got); err != nil || string(got.Extra.Keys["later"]) != `{"a":[1,null]}` {
+		t.Fatal(got, err)
+	}
+	if back, err := json.Marshal(got); err != nil || string(back) != text {
+		t.Errorf("%s, %v", back, err)
+	}
+}
