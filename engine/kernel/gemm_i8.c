@@ -177,14 +177,27 @@ ALWAYS void put_float(const struct gemm_i8 *g, vi sum, const struct columns *c,
 }
 
 ALWAYS void put_bytes(const struct gemm_i8 *g, vi sum, const struct columns *c,
-                      int64_t i)
+                      uint8_t *to)
 {
     vq bytes =
         vq_quantize(__builtin_convertvector(sum, vf) * c->scale + c->bias,
                     g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN);
 
-    memcpy((uint8_t *)g->y + i * g->y_stride + c->first, &bytes,
-           (size_t)c->count);
+    memcpy(to, &bytes, (size_t)c->count);
+}
+
+/* With one zero point for all rows, what corrects a sum is one for its column. */
+ALWAYS void put_byte_columns(const struct gemm_i8 *g,
+                             const struct gemm_i8_part *tile,
+                             const int32_t *sums, const struct columns *c)
+{
+    uint8_t *to = (uint8_t *)g->y + tile->row * g->y_stride + c->first;
+    vi shift = correct(g, vi_set(0), c, tile->row);
+
+    for (int64_t r = 0; r < tile->rows; r++, sums += TILE_COLUMNS) {
+        put_bytes(g, *(const vi *)sums + shift, c, to);
+        to += g->y_stride;
+    }
 }
 
 /* `count` is a constant where it is VF. */
@@ -193,7 +206,12 @@ ALWAYS void put_columns(const struct gemm_i8 *g,
                         const int64_t first, const int64_t count)
 {
     struct columns c = load_columns(g, first, count);
+    bool bytes = g->out == GEMM_I8_U8 || g->out == GEMM_I8_S8;
 
+    if (bytes && !g->a_step && !g->w_zero) {
+        put_byte_columns(g, tile, sums, &c);
+        return;
+    }
     for (int64_t r = 0; r < tile->rows; r++, sums += TILE_COLUMNS) {
         int64_t i = tile->row + r;
         vi sum = correct(g, *(const vi *)sums, &c, i);
@@ -204,7 +222,7 @@ ALWAYS void put_columns(const struct gemm_i8 *g,
             store_floats((float *)g->y + i * g->y_stride + first, (vf)sum,
                          count);
         else
-            put_bytes(g, sum, &c, i);
+            put_bytes(g, sum, &c, (uint8_t *)g->y + i * g->y_stride + first);
     }
 }
 
@@ -235,8 +253,14 @@ static void act_on(const struct act *act, float *x, int64_t count)
 static void put_acted(const struct gemm_i8 *g, const struct gemm_i8_part *tile,
                       float *x, int64_t first, int64_t end)
 {
-    act_on(&g->act, x, tile->rows * TILE_COLUMNS);
+    int64_t width = (end - first + VF - 1) / VF * VF;
+    bool whole = width == TILE_COLUMNS;
+
+    if (whole)
+        act_on(&g->act, x, tile->rows * TILE_COLUMNS);
     for (int64_t r = 0; r < tile->rows; r++, x += TILE_COLUMNS) {
+        if (!whole)
+            act_on(&g->act, x, width);
         for (int64_t j = first; j < end; j += VF) {
             int64_t to = (tile->row + r) * g->y_stride + j;
             int64_t count = end - j < VF ? end - j : VF;
@@ -272,6 +296,9 @@ void KERNEL_NAME(gemm_i8)(const struct gemm_i8 *g,
     for (int64_t p = part->panel; p < part->panel + part->panels; p++) {
         const int8_t *panel = (const int8_t *)g->weights + p * bytes;
         bool last = p + 1 == part->panel + part->panels;
+        int64_t columns = g->n - p * TILE_COLUMNS;
+        int64_t vectors =
+            columns < TILE_COLUMNS ? (columns + VF - 1) / VF : TILE_VECTORS;
 
         for (int64_t i = part->row; i < end; i += TILE_ROWS) {
             struct gemm_i8_part at = {
@@ -281,7 +308,8 @@ void KERNEL_NAME(gemm_i8)(const struct gemm_i8 *g,
                                         .panel = panel,
                                         .ahead = last ? panel : panel + bytes,
                                         .groups = groups_of(g->k),
-                                        .rows = at.rows};
+                                        .rows = at.rows,
+                                        .vectors = vectors};
 
             KERNEL_NAME(gemm_i8_tile)(&tile, sums);
             put_tile(g, &at, sums);

@@ -26,9 +26,11 @@ struct gemm_i8_tile {
     const int8_t *ahead; /* fetched meanwhile; as long as the panel */
     int64_t groups;      /* of four l */
     int64_t rows;        /* 1 to TILE_ROWS */
+    int64_t vectors;     /* 1 to TILE_VECTORS: columns that count */
 };
 
-/* sums [rows, TILE_COLUMNS], 64-byte aligned, of a and w as they lie there. */
+/* sums [rows, TILE_COLUMNS], 64-byte aligned, of a and w as they lie there; those
+ * of further vectors are left alone. */
 void KERNEL_NAME(gemm_i8_tile)(const struct gemm_i8_tile *tile, int32_t *sums);
 
 #endif

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct depth_i8;
+struct depth_i8_source;
 struct gemm_f32;
 struct gemm_f32_part;
 struct gemm_f32_weights;

@@ -25,12 +25,19 @@ static inline vq vq_from(vi x)
 
 /* low + 0 .. low + 255 steps: rounded (halves to even), moved by `zero`,
  * saturated; NaN gives the lowest. */
-static inline vq vq_quantize(vf steps, int32_t zero, int32_t low)
+static inline vi vi_quantize(vf steps, int32_t zero, int32_t low)
 {
     /* Both ends are whole numbers, so saturating first changes nothing. */
     steps = vf_max(steps, vf_set((float)(low - zero)));
     steps = vf_min(steps, vf_set((float)(low + UINT8_MAX - zero)));
-    return vq_from(vf_to_int(vf_round(steps)) + vi_set(zero));
+    /* As vf_round: behind the sum's exponent stands the whole number. */
+    steps += vf_set(0x1.8p23F);
+    return (vi)steps - vi_set(0x4B400000 - zero);
+}
+
+static inline vq vq_quantize(vf steps, int32_t zero, int32_t low)
+{
+    return vq_from(vi_quantize(steps, zero, low));
 }
 
 #endif

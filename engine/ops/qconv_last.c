@@ -19,7 +19,7 @@
  * bytes, [tap, channel], in scratch memory. kernel/gemm_i8.h multiplies them
  * with the packed filters and writes bytes in their places.
  *
- *   scratch, for each thread  [rows of bytes][their sums][a pixel of the border]
+ *   scratch, for each thread  [rows of bytes][their sums]
  */
 #include <string.h>
 
@@ -42,8 +42,7 @@ struct last_state {
     struct op_qgemm q;
     bool in_place;  /* x is the left side */
     int64_t chunks; /* of an image */
-    size_t sums_at, border_at, thread_bytes;
-    int64_t taps[TAPS_MAX][OP_SPATIAL_MAX];
+    size_t sums_at, thread_bytes;
 };
 
 /* --- shapes --- */
@@ -147,16 +146,11 @@ static bool last_prepare(struct op_node *op, struct error *err)
         return false;
     state->in_place = sees_one_position(conv) && op->in[X]->dtype == ENG_U8 &&
                       state->q.stride == state->q.k;
-    for (int64_t t = 0; t < conv->kernel_size; t++)
-        op_window_unflatten(conv->window.spatial, conv->window.kernel, t,
-                            state->taps[t]);
     size =
         state->in_place ? 0 : op_qgemm_aligned(ROWS * (size_t)state->q.stride);
     state->sums_at = size;
-    state->border_at =
-        state->sums_at + op_qgemm_aligned(ROWS * sizeof(int32_t));
     state->thread_bytes =
-        state->border_at + op_qgemm_aligned((size_t)conv->in_channels);
+        state->sums_at + op_qgemm_aligned(ROWS * sizeof(int32_t));
     return !__builtin_mul_overflow((size_t)op->threads, state->thread_bytes,
                                    &op->scratch_bytes) ||
            fail(err, ERR_MODEL_INVALID, "the convolution is too large");
@@ -173,36 +167,71 @@ struct work {
     unsigned char *scratch;
 };
 
-static void copy_pixel(const struct work *w, const uint8_t *from,
-                       int64_t channels, uint8_t *to)
+/* Too short for a call of memcpy each. */
+static inline void copy_bytes(const uint8_t *from, int64_t count, uint8_t *to)
 {
-    if (!w->flip) {
-        memcpy(to, from, (size_t)channels);
+    enum { WORD = 8, LONG = 32 };
+
+    if (count > LONG) {
+        memcpy(to, from, (size_t)count);
         return;
     }
-    for (int64_t c = 0; c < channels; c++)
-        to[c] = from[c] ^ w->flip;
+    for (; count >= WORD; count -= WORD, from += WORD, to += WORD)
+        memcpy(to, from, WORD);
+    for (; count > 0; count--)
+        *to++ = *from++;
+}
+
+static void flip_bytes(uint8_t *x, int64_t count, uint8_t flip)
+{
+    for (int64_t i = 0; flip && i < count; i++)
+        x[i] ^= flip;
+}
+
+/* `count` pixels that lie together in the image, from column `left` of `line`
+ * on, or the border (line NULL: nothing else). */
+static void fill_run(const struct work *w, const uint8_t *line, int64_t left,
+                     int64_t count, uint8_t *row)
+{
+    const struct op_conv *conv = &w->state->conv;
+    int64_t channels = conv->in_channels, width = conv->window.in[1];
+    int64_t first = left < 0 ? -left : 0;
+    int64_t end = width - left < count ? width - left : count;
+
+    if (!line || first >= end) {
+        memset(row, (uint8_t)w->zero, (size_t)(count * channels));
+        return;
+    }
+    if (first > 0)
+        memset(row, (uint8_t)w->zero, (size_t)(first * channels));
+    copy_bytes(line + (left + first) * channels, (end - first) * channels,
+               row + first * channels);
+    flip_bytes(row + first * channels, (end - first) * channels, w->flip);
+    if (end < count)
+        memset(row + end * channels, (uint8_t)w->zero,
+               (size_t)((count - end) * channels));
 }
 
 /* One row: what output position p sees. */
-static void fill_row(const struct work *w, const uint8_t *image,
-                     const uint8_t *border, int64_t p, uint8_t *row)
+static void fill_row(const struct work *w, const uint8_t *image, int64_t p,
+                     uint8_t *row)
 {
-    const struct last_state *state = w->state;
-    const struct op_window *window = &state->conv.window;
-    int64_t channels = state->conv.in_channels;
+    const struct op_conv *conv = &w->state->conv;
+    const struct op_window *window = &conv->window;
     int64_t top = p / window->out[1] * window->stride[0] - window->pad[0];
     int64_t left = p % window->out[1] * window->stride[1] - window->pad[1];
+    int64_t run = window->dilation[1] == 1 ? window->kernel[1] : 1;
 
-    for (int64_t t = 0; t < state->conv.kernel_size; t++, row += channels) {
-        int64_t y = top + state->taps[t][0] * window->dilation[0];
-        int64_t x = left + state->taps[t][1] * window->dilation[1];
+    for (int64_t i = 0; i < window->kernel[0]; i++) {
+        int64_t y = top + i * window->dilation[0];
+        const uint8_t *line = NULL;
 
-        if (y < 0 || y >= window->in[0] || x < 0 || x >= window->in[1])
-            memcpy(row, border, (size_t)channels);
-        else
-            copy_pixel(w, image + (y * window->in[1] + x) * channels, channels,
-                       row);
+        if (y >= 0 && y < window->in[0])
+            line = image + y * window->in[1] * conv->in_channels;
+        for (int64_t j = 0; j < window->kernel[1]; j += run) {
+            fill_run(w, line, left + j * window->dilation[1], run, row);
+            row += run * conv->in_channels;
+        }
     }
 }
 
@@ -221,13 +250,8 @@ static void run_part(void *context, int64_t part, int thread)
     struct gemm_i8 g = w->g;
 
     g.a = state->in_place ? x + first * conv->in_channels : memory;
-    if (!state->in_place) {
-        uint8_t *border = memory + state->border_at;
-
-        memset(border, (uint8_t)w->zero, (size_t)conv->in_channels);
-        for (int64_t r = 0; r < rows; r++)
-            fill_row(w, x, border, first + r, memory + r * state->q.stride);
-    }
+    for (int64_t r = 0; r < rows && !state->in_place; r++)
+        fill_row(w, x, first + r, memory + r * state->q.stride);
     if (state->q.summed)
         state->q.kernels->sum_rows_u8(g.a, rows, state->q.k, state->q.stride,
                                       sums);
