@@ -9,11 +9,15 @@ setup_packages() {
     local wanted missing sudo=
     wanted=$(awk -v all="$1" '$1 == "run" || ($1 == "test" && all == "test") { print $2 }' \
         "$setup_root/packages.txt")
-    # dpkg-query fails when it has never heard of one of them, which is no
-    # failure here. shellcheck disable=SC2086  # one word per package
-    missing=$({ dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null || true; } |
+    # A package may be there under another name that provides it: other makers'
+    # nodejs holds npm.
+    # shellcheck disable=SC2016  # fields of dpkg
+    missing=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
         awk -v wanted="$wanted" '
-            $2 == "installed" { have[$1] = 1 }
+            $1 == "installed" {
+                gsub(/\([^)]*\)|,/, "")
+                for (i = 2; i <= NF; i++) have[$i] = 1
+            }
             END { n = split(wanted, name, /[ \n]+/)
                   for (i = 1; i <= n; i++) if (name[i] != "" && !have[name[i]]) print name[i] }')
     [ -z "$missing" ] && return 0

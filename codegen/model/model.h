@@ -1,7 +1,7 @@
 /*
  * Model: clients of one model, from the documents of its bundle.
  *
- *   specgen model-client --bundle DIR --lang python [--out DIR]
+ *   specgen model-client --bundle DIR --lang LANGUAGE [--out DIR]
  *
  * The ModelService of a bundle names inputs, parameters and outputs; a language
  * (a row of languages.def) turns them into a file whose class has them as

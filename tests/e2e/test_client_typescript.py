@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
+import bundles
 import harness
 from python_clients import Faulty
 
@@ -162,6 +163,122 @@ class Misbehaviour(Case):
             self.assertEqual(calls.stdout.readline(), "UNAVAILABLE soon\n")
             calls.stdin.close()
             calls.wait(10)
+
+
+class Typed(Case):
+    """`specgen model-client --lang typescript`: compiled, once, and run."""
+
+    # (name, version) that a bundle may have and a program must survive
+    STRANGE = (("Record", "a */ b"), ("3d-model", '"`${x}'), ("client", "\u2028x = "))
+
+    @classmethod
+    def setUpClass(cls):
+        cls.made = pathlib.Path(folder.name) / "bundles"
+        cls.made.mkdir()
+        cls.steered = bundles.steered(cls.made)
+        for bundle in (harness.BUNDLE, SENTENCES, cls.steered):
+            cls.generate(bundle)
+        for name, version in cls.STRANGE:
+            cls.generate(cls.changed(name, ("name: Solubility", f"name: {name}"),
+                                     ('version: "1.0.0"', f"version: {json.dumps(version)}"),
+                                     ("name: LogS_low", "name: constructor")))
+        shutil.copy(LIVE / "typed.ts", home("grpc"))
+        cls.compile()
+        for file in home("grpc").glob("*.js"):
+            shutil.copy(file, home("http"))
+
+    @classmethod
+    def generate(cls, bundle, check=True):
+        return subprocess.run(
+            [harness.BIN / "specgen", "model-client", "--bundle", bundle, "--lang",
+             "typescript", "--out", home("grpc")], check=check, text=True, capture_output=True)
+
+    @classmethod
+    def changed(cls, name, *edits):
+        """The bundle with other texts in its documents."""
+        bundle = cls.made / name
+        shutil.copytree(harness.BUNDLE, bundle)
+        for file in bundle.glob("*.yaml"):
+            text = file.read_text()
+            for old, new in edits:
+                text = text.replace(old, new)
+            file.write_text(text)
+        return bundle
+
+    @classmethod
+    def compile(cls):
+        """With all that tsc can be strict about."""
+        (home("grpc") / "tsconfig.json").write_text(json.dumps({
+            "compilerOptions": {
+                "target": "ES2022", "module": "NodeNext", "strict": True, "types": ["node"],
+                "typeRoots": [str(PACKAGE / "node_modules/@types")],
+                "exactOptionalPropertyTypes": True, "noUncheckedIndexedAccess": True,
+                "noPropertyAccessFromIndexSignature": True, "noUnusedLocals": True,
+                "noUnusedParameters": True},
+            "include": ["*.ts"]}))
+        done = subprocess.run(["node", PACKAGE / "node_modules/typescript/bin/tsc", "-p", "."],
+                              cwd=home("grpc"), check=False, text=True, capture_output=True)
+        if done.returncode:
+            raise AssertionError(done.stdout)
+
+    def test_solubility_and_sentences(self):
+        servers = [self.start(harness.Server, bundle=bundle)
+                   for bundle in (harness.BUNDLE, SENTENCES)]
+        for scheme in SCHEMES:
+            done = subprocess.run(
+                ["node", "typed.js", scheme, *(str(server.port) for server in servers),
+                 SENTENCES.parent / "reference.json"], cwd=home(scheme), check=False,
+                text=True, capture_output=True, timeout=60)
+            self.assertEqual(done.stdout, "done\n", done.stderr)
+        text = (home("grpc") / "solubility.ts").read_text()
+        for word in ("log10(mol/L)", "-13.1719 to 2.1377", "Ethanol", "at most 2048 bytes"):
+            self.assertIn(word, text)
+
+    def call(self, module, name, inputs, port):
+        """A program with that client; what its first call gave is read."""
+        command = self.node("http", LIVE / "changed.js", module, name, json.dumps(inputs),
+                            f"http://127.0.0.1:{port}")
+        program = subprocess.Popen(**command, text=True, bufsize=1, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.stdin.close)
+        self.addCleanup(program.stdout.close)
+        return program, program.stdout.readline()
+
+    def test_a_model_that_changed_is_told_not_guessed(self):
+        for old, new in (("LogS_low", "LogS_least"), ('"1.0.0"', '"1.0.1"')):
+            bundle = self.changed(new.strip('"'), (old, new))
+            port = self.start(harness.Server, bundle=bundle).port
+            _, said = self.call("solubility", "Solubility", {"text": "CCO"}, port)
+            self.assertIn("MODEL_CHANGED: the server has Solubility", said)
+            served = harness.rest_json(port, "GET", "/metrics")[1]["requests_served"]
+            self.assertEqual(served, 0)
+
+    def test_other_weights_under_one_version_are_told(self):
+        server = self.start(harness.Server, bundle=self.steered)
+        old, said = self.call("steered", "Steered", {"x": [4.0]}, server.port)
+        self.assertEqual(said, "answered\n")
+        server.stop()
+        weights = self.steered / "model.onnx"
+        weights.write_bytes(weights.read_bytes().replace(b"steered", b"altered", 1))
+        server = self.start(harness.Server, bundle=self.steered, port=server.port)
+        old.stdin.write("\n")  # it has compared /info with the first server
+        self.assertIn("MODEL_CHANGED: Steered: the answer is of the model", old.stdout.readline())
+        _, said = self.call("steered", "Steered", {"x": [4.0]}, server.port)
+        self.assertIn("MODEL_CHANGED: the server has Steered 1 with sha256", said)
+
+    def test_no_text_of_a_bundle_becomes_code(self):
+        """What a bundle may be called compiles (setUpClass); the rest is refused."""
+        script = ["import * as specserve from 'specserve';"]
+        for name, module, kind in (("Record", "record", "ModelRecord"), ("client", "client", "Client"),
+                                   ("3d-model", "3d_model", "Model3dModel")):
+            script.append(f"import * as {kind} from './{module}.js';")
+            script.append(f"if (!(new {kind}.{kind}(new specserve.Client({{endpoints: 'http://a:1'}}))"
+                          f" instanceof specserve.TypedModel)) throw new Error('{name}');")
+        self.assertEqual(self.run_node("http", "\n".join(script)), "")
+        done = self.generate(self.changed("bad", ("name: text", "name: 'x; import y'")), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"yaml:\d+:\d+: bundle: '")
 
 
 if __name__ == "__main__":

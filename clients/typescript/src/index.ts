@@ -9,6 +9,7 @@ export * as errors from "./api/errors.js";
 export { ApiError, BadAnswerError, ModelChangedError, UnauthenticatedError, UnavailableError } from "./failure.js";
 export type { Stream } from "./stream.js";
 export type { Answer } from "./transport.js";
+export { type InputFacts, type ModelFacts, type OutputFacts, TypedModel } from "./typed.js";
 export * as health from "./api/health.js";
 export * as oip from "./api/oip.js";
 export * as registry from "./api/registry.js";
