@@ -12,11 +12,13 @@
 #include "clock.h"
 #include "log.h"
 #include "oip_server.h"
+#include "protos.h"
 #include "runtime_server.h"
 #include "text_server.h"
 
-const struct op_table *const app_tables[] = {&runtime_ops, &text_ops, &oip_ops,
-                                             NULL};
+/* Services that any model has. */
+static const struct op_table *const common_tables[] = {&runtime_ops, &text_ops,
+                                                       &oip_ops};
 
 /* How often a thread that waits for a worker looks whether its caller left. */
 static const uint64_t look_ns = 20000000;
@@ -108,6 +110,27 @@ static bool may_share_work(const struct srv_config *config,
            serving->cpu_cores >= 2;
 }
 
+/* Those of any model, and the model's own. */
+static bool list_services(struct srv_app *app, struct error *err)
+{
+    struct arena *arena = &app->bundle->arena;
+    size_t tables = sizeof common_tables / sizeof *common_tables, protos = 0;
+
+    if (!typed_open(&app->typed, app->bundle, err))
+        return false;
+    while (proto_files[protos])
+        protos++;
+    app->tables = arena_zalloc(arena, tables + 2, sizeof *app->tables);
+    app->protos = arena_zalloc(arena, protos + 2, sizeof *app->protos);
+    if (!app->tables || !app->protos)
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for the services");
+    memcpy(app->tables, common_tables, sizeof common_tables);
+    memcpy(app->protos, proto_files, protos * sizeof *app->protos);
+    app->tables[tables] = &app->typed.table;
+    app->protos[protos] = &app->typed.file;
+    return true;
+}
+
 static void init_workers(struct srv_app *app)
 {
     pthread_condattr_t clock;
@@ -140,7 +163,8 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
     app->worker_count = count_workers(config, &app->bundle->serving, workers);
     app->team = may_share_work(config, &app->bundle->serving) ? team : NULL;
     app->shutdown = shutdown_mode(config, app->bundle, err);
-    if (err->code != ERR_NONE || !metrics_init(&app->metrics, app_tables, err))
+    if (err->code != ERR_NONE || !list_services(app, err) ||
+        !metrics_init(&app->metrics, app->tables, err))
         goto failed;
     return app;
 failed:

@@ -21,6 +21,7 @@
 #include "metrics.h"
 #include "oip/stats.h"
 #include "pipeline.h"
+#include "typed.h"
 
 /* Version of the Runtime API, not of the model. */
 #define RUNTIME_API_VERSION "1.2.0"
@@ -31,9 +32,6 @@ enum app_state {
     APP_BLOCKED, /* a test example gave another answer than declared */
     APP_DRAINING
 };
-
-/* Every service that a bundle's port answers; NULL-ended. */
-extern const struct op_table *const app_tables[];
 
 struct srv_app;
 
@@ -59,6 +57,11 @@ struct srv_app {
     struct eng_team *team; /* NULL = each prediction has one thread */
     struct srv_bundle *bundle;
     struct srv_digests digests;
+    struct typed_model typed;
+    /* every service that the port answers, and their files; NULL-ended, in the
+     * bundle's arena */
+    const struct op_table **tables;
+    const struct proto_file **protos;
     struct eng_model *model;   /* NULL until loaded */
     struct pipeline *pipeline; /* same */
     struct srv_metrics metrics;

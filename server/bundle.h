@@ -25,6 +25,8 @@
 struct bundle_document {
     const char *file;            /* "models/x/x.modelspec.yaml"; NULL = none */
     const char *name;            /* the same without the folder */
+    const char *text;            /* as it stands there; borrowed */
+    size_t size;                 /* of text, bytes */
     const struct doc_node *root; /* NULL = none */
     enum bundle_kind kind;
 };

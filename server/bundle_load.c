@@ -129,6 +129,8 @@ bool bundle_load_text(const char *file, const char *text, size_t size,
     *document = (struct bundle_document){
         .file = file,
         .name = slash ? slash + 1 : file,
+        .text = text,
+        .size = size,
         .root = root,
         .kind = (enum bundle_kind)(kind - kinds),
     };

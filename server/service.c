@@ -8,7 +8,6 @@
 
 #include "banner.h"
 #include "log.h"
-#include "protos.h"
 
 enum { TIMEOUT_S = 30, QUEUE_LENGTH = 64, QUEUE_MAX = 65536 };
 
@@ -132,9 +131,9 @@ static struct door_options door_options_of(struct service *service,
 
     return (struct door_options){
         .host = config->host,
-        .tables = app_tables,
+        .tables = app->tables,
         .aliases = service->aliases,
-        .protos = proto_files,
+        .protos = app->protos,
         .app = service->app,
         .finished = app_count,
         .allowed_hosts = service->hosts,

@@ -713,6 +713,54 @@ func (m *RuntimeOpenapiRequest) UnmarshalJSON(text []byte) error {
 	return unmarshal(text, m)
 }
 
+// RuntimeModelProtoRequest: specserve.runtime.v1.ModelProtoRequest
+type RuntimeModelProtoRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeModelProtoRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeModelProtoRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+// RuntimeModelOpenapiRequest: specserve.runtime.v1.ModelOpenapiRequest
+type RuntimeModelOpenapiRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeModelOpenapiRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeModelOpenapiRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
+// RuntimeModelServiceRequest: specserve.runtime.v1.ModelServiceRequest
+type RuntimeModelServiceRequest struct {
+	// What a later version says besides.
+	Extra Extra
+}
+
+// MarshalJSON writes the message as REST has it.
+func (m RuntimeModelServiceRequest) MarshalJSON() ([]byte, error) {
+	return marshal(m)
+}
+
+// UnmarshalJSON refuses what is no such message.
+func (m *RuntimeModelServiceRequest) UnmarshalJSON(text []byte) error {
+	return unmarshal(text, m)
+}
+
 // RuntimeFloatList: A list that is one value among others.
 type RuntimeFloatList struct {
 	// The elements, in order.
@@ -798,6 +846,12 @@ var runtimeShutdown = operation{id: "runtime.shutdown", verb: "POST", path: "/sh
 	method: "/specserve.runtime.v1.ModelRuntime/Shutdown", safety: "idempotent", timeoutMs: 2000}
 
 var runtimeOpenapi = operation{id: "runtime.openapi", verb: "GET", path: "/openapi.json", safety: "read", timeoutMs: 2000}
+
+var runtimeModelProto = operation{id: "runtime.model_proto", verb: "GET", path: "/model.proto", safety: "read", timeoutMs: 2000}
+
+var runtimeModelOpenapi = operation{id: "runtime.model_openapi", verb: "GET", path: "/model/openapi.json", safety: "read", timeoutMs: 2000}
+
+var runtimeModelService = operation{id: "runtime.model_service", verb: "GET", path: "/model/service", safety: "read", timeoutMs: 2000}
 
 // ModelRuntime: One served model - its health, its self-description and its predictions.
 type ModelRuntime struct{ target *Target }
@@ -958,6 +1012,55 @@ func (s *ModelRuntime) Shutdown(ctx context.Context, request *RuntimeShutdownReq
 func (s *ModelRuntime) Openapi(ctx context.Context, request *RuntimeOpenapiRequest, options ...Option) (*[]byte, error) {
 	reply := new([]byte)
 	err := s.target.call(ctx, &runtimeOpenapi, request, reply, options)
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// ModelProto: The gRPC service of this very model, with named and typed fields, as a .proto file.
+//
+// REST: GET /model.proto.
+//
+// May be repeated: failures that pass are tried again.
+//
+// Takes 2 s at most unless the caller says.
+func (s *ModelRuntime) ModelProto(ctx context.Context, request *RuntimeModelProtoRequest, options ...Option) (*[]byte, error) {
+	reply := new([]byte)
+	err := s.target.call(ctx, &runtimeModelProto, request, reply, options)
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// ModelOpenapi: POST /predict as this very model takes and answers it, as an OpenAPI 3.1
+// document.
+//
+// REST: GET /model/openapi.json.
+//
+// May be repeated: failures that pass are tried again.
+//
+// Takes 2 s at most unless the caller says.
+func (s *ModelRuntime) ModelOpenapi(ctx context.Context, request *RuntimeModelOpenapiRequest, options ...Option) (*[]byte, error) {
+	reply := new([]byte)
+	err := s.target.call(ctx, &runtimeModelOpenapi, request, reply, options)
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// ModelService: The ModelService of the bundle as it stands there, YAML unless the file is JSON.
+//
+// REST: GET /model/service.
+//
+// May be repeated: failures that pass are tried again.
+//
+// Takes 2 s at most unless the caller says.
+func (s *ModelRuntime) ModelService(ctx context.Context, request *RuntimeModelServiceRequest, options ...Option) (*[]byte, error) {
+	reply := new([]byte)
+	err := s.target.call(ctx, &runtimeModelService, request, reply, options)
 	if err != nil {
 		return nil, err
 	}

@@ -1303,6 +1303,141 @@ void   runtime__openapi_request__free_unpacked
   assert(message->base.descriptor == &runtime__openapi_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   runtime__model_proto_request__init
+                     (Runtime__ModelProtoRequest         *message)
+{
+  static const Runtime__ModelProtoRequest init_value = RUNTIME__MODEL_PROTO_REQUEST__INIT;
+  *message = init_value;
+}
+size_t runtime__model_proto_request__get_packed_size
+                     (const Runtime__ModelProtoRequest *message)
+{
+  assert(message->base.descriptor == &runtime__model_proto_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__model_proto_request__pack
+                     (const Runtime__ModelProtoRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__model_proto_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__model_proto_request__pack_to_buffer
+                     (const Runtime__ModelProtoRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__model_proto_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__ModelProtoRequest *
+       runtime__model_proto_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__ModelProtoRequest *)
+     protobuf_c_message_unpack (&runtime__model_proto_request__descriptor,
+                                allocator, len, data);
+}
+void   runtime__model_proto_request__free_unpacked
+                     (Runtime__ModelProtoRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__model_proto_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   runtime__model_openapi_request__init
+                     (Runtime__ModelOpenapiRequest         *message)
+{
+  static const Runtime__ModelOpenapiRequest init_value = RUNTIME__MODEL_OPENAPI_REQUEST__INIT;
+  *message = init_value;
+}
+size_t runtime__model_openapi_request__get_packed_size
+                     (const Runtime__ModelOpenapiRequest *message)
+{
+  assert(message->base.descriptor == &runtime__model_openapi_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__model_openapi_request__pack
+                     (const Runtime__ModelOpenapiRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__model_openapi_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__model_openapi_request__pack_to_buffer
+                     (const Runtime__ModelOpenapiRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__model_openapi_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__ModelOpenapiRequest *
+       runtime__model_openapi_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__ModelOpenapiRequest *)
+     protobuf_c_message_unpack (&runtime__model_openapi_request__descriptor,
+                                allocator, len, data);
+}
+void   runtime__model_openapi_request__free_unpacked
+                     (Runtime__ModelOpenapiRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__model_openapi_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   runtime__model_service_request__init
+                     (Runtime__ModelServiceRequest         *message)
+{
+  static const Runtime__ModelServiceRequest init_value = RUNTIME__MODEL_SERVICE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t runtime__model_service_request__get_packed_size
+                     (const Runtime__ModelServiceRequest *message)
+{
+  assert(message->base.descriptor == &runtime__model_service_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__model_service_request__pack
+                     (const Runtime__ModelServiceRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__model_service_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__model_service_request__pack_to_buffer
+                     (const Runtime__ModelServiceRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__model_service_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__ModelServiceRequest *
+       runtime__model_service_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__ModelServiceRequest *)
+     protobuf_c_message_unpack (&runtime__model_service_request__descriptor,
+                                allocator, len, data);
+}
+void   runtime__model_service_request__free_unpacked
+                     (Runtime__ModelServiceRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__model_service_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   runtime__float_list__init
                      (Runtime__FloatList         *message)
 {
@@ -3588,6 +3723,60 @@ const ProtobufCMessageDescriptor runtime__openapi_request__descriptor =
   runtime__openapi_request__field_indices_by_name,
   0,  runtime__openapi_request__number_ranges,
   (ProtobufCMessageInit) runtime__openapi_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define runtime__model_proto_request__field_descriptors NULL
+#define runtime__model_proto_request__field_indices_by_name NULL
+#define runtime__model_proto_request__number_ranges NULL
+const ProtobufCMessageDescriptor runtime__model_proto_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.ModelProtoRequest",
+  "ModelProtoRequest",
+  "Runtime__ModelProtoRequest",
+  "runtime",
+  sizeof(Runtime__ModelProtoRequest),
+  0,
+  runtime__model_proto_request__field_descriptors,
+  runtime__model_proto_request__field_indices_by_name,
+  0,  runtime__model_proto_request__number_ranges,
+  (ProtobufCMessageInit) runtime__model_proto_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define runtime__model_openapi_request__field_descriptors NULL
+#define runtime__model_openapi_request__field_indices_by_name NULL
+#define runtime__model_openapi_request__number_ranges NULL
+const ProtobufCMessageDescriptor runtime__model_openapi_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.ModelOpenapiRequest",
+  "ModelOpenapiRequest",
+  "Runtime__ModelOpenapiRequest",
+  "runtime",
+  sizeof(Runtime__ModelOpenapiRequest),
+  0,
+  runtime__model_openapi_request__field_descriptors,
+  runtime__model_openapi_request__field_indices_by_name,
+  0,  runtime__model_openapi_request__number_ranges,
+  (ProtobufCMessageInit) runtime__model_openapi_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define runtime__model_service_request__field_descriptors NULL
+#define runtime__model_service_request__field_indices_by_name NULL
+#define runtime__model_service_request__number_ranges NULL
+const ProtobufCMessageDescriptor runtime__model_service_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.ModelServiceRequest",
+  "ModelServiceRequest",
+  "Runtime__ModelServiceRequest",
+  "runtime",
+  sizeof(Runtime__ModelServiceRequest),
+  0,
+  runtime__model_service_request__field_descriptors,
+  runtime__model_service_request__field_indices_by_name,
+  0,  runtime__model_service_request__number_ranges,
+  (ProtobufCMessageInit) runtime__model_service_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor runtime__float_list__field_descriptors[1] =

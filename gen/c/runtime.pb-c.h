@@ -49,6 +49,9 @@ typedef struct Runtime__TestExamplesResponse Runtime__TestExamplesResponse;
 typedef struct Runtime__ShutdownRequest Runtime__ShutdownRequest;
 typedef struct Runtime__ShutdownResponse Runtime__ShutdownResponse;
 typedef struct Runtime__OpenapiRequest Runtime__OpenapiRequest;
+typedef struct Runtime__ModelProtoRequest Runtime__ModelProtoRequest;
+typedef struct Runtime__ModelOpenapiRequest Runtime__ModelOpenapiRequest;
+typedef struct Runtime__ModelServiceRequest Runtime__ModelServiceRequest;
 typedef struct Runtime__FloatList Runtime__FloatList;
 typedef struct Runtime__StringList Runtime__StringList;
 typedef struct Runtime__VectorList Runtime__VectorList;
@@ -526,6 +529,33 @@ struct  Runtime__OpenapiRequest
 };
 #define RUNTIME__OPENAPI_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&runtime__openapi_request__descriptor) \
+     }
+
+
+struct  Runtime__ModelProtoRequest
+{
+  ProtobufCMessage base;
+};
+#define RUNTIME__MODEL_PROTO_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__model_proto_request__descriptor) \
+     }
+
+
+struct  Runtime__ModelOpenapiRequest
+{
+  ProtobufCMessage base;
+};
+#define RUNTIME__MODEL_OPENAPI_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__model_openapi_request__descriptor) \
+     }
+
+
+struct  Runtime__ModelServiceRequest
+{
+  ProtobufCMessage base;
+};
+#define RUNTIME__MODEL_SERVICE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__model_service_request__descriptor) \
      }
 
 
@@ -1112,6 +1142,63 @@ Runtime__OpenapiRequest *
 void   runtime__openapi_request__free_unpacked
                      (Runtime__OpenapiRequest *message,
                       ProtobufCAllocator *allocator);
+/* Runtime__ModelProtoRequest methods */
+void   runtime__model_proto_request__init
+                     (Runtime__ModelProtoRequest         *message);
+size_t runtime__model_proto_request__get_packed_size
+                     (const Runtime__ModelProtoRequest   *message);
+size_t runtime__model_proto_request__pack
+                     (const Runtime__ModelProtoRequest   *message,
+                      uint8_t             *out);
+size_t runtime__model_proto_request__pack_to_buffer
+                     (const Runtime__ModelProtoRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__ModelProtoRequest *
+       runtime__model_proto_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__model_proto_request__free_unpacked
+                     (Runtime__ModelProtoRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Runtime__ModelOpenapiRequest methods */
+void   runtime__model_openapi_request__init
+                     (Runtime__ModelOpenapiRequest         *message);
+size_t runtime__model_openapi_request__get_packed_size
+                     (const Runtime__ModelOpenapiRequest   *message);
+size_t runtime__model_openapi_request__pack
+                     (const Runtime__ModelOpenapiRequest   *message,
+                      uint8_t             *out);
+size_t runtime__model_openapi_request__pack_to_buffer
+                     (const Runtime__ModelOpenapiRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__ModelOpenapiRequest *
+       runtime__model_openapi_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__model_openapi_request__free_unpacked
+                     (Runtime__ModelOpenapiRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Runtime__ModelServiceRequest methods */
+void   runtime__model_service_request__init
+                     (Runtime__ModelServiceRequest         *message);
+size_t runtime__model_service_request__get_packed_size
+                     (const Runtime__ModelServiceRequest   *message);
+size_t runtime__model_service_request__pack
+                     (const Runtime__ModelServiceRequest   *message,
+                      uint8_t             *out);
+size_t runtime__model_service_request__pack_to_buffer
+                     (const Runtime__ModelServiceRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__ModelServiceRequest *
+       runtime__model_service_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__model_service_request__free_unpacked
+                     (Runtime__ModelServiceRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Runtime__FloatList methods */
 void   runtime__float_list__init
                      (Runtime__FloatList         *message);
@@ -1273,6 +1360,15 @@ typedef void (*Runtime__ShutdownResponse_Closure)
 typedef void (*Runtime__OpenapiRequest_Closure)
                  (const Runtime__OpenapiRequest *message,
                   void *closure_data);
+typedef void (*Runtime__ModelProtoRequest_Closure)
+                 (const Runtime__ModelProtoRequest *message,
+                  void *closure_data);
+typedef void (*Runtime__ModelOpenapiRequest_Closure)
+                 (const Runtime__ModelOpenapiRequest *message,
+                  void *closure_data);
+typedef void (*Runtime__ModelServiceRequest_Closure)
+                 (const Runtime__ModelServiceRequest *message,
+                  void *closure_data);
 typedef void (*Runtime__FloatList_Closure)
                  (const Runtime__FloatList *message,
                   void *closure_data);
@@ -1322,6 +1418,9 @@ extern const ProtobufCMessageDescriptor runtime__test_examples_response__descrip
 extern const ProtobufCMessageDescriptor runtime__shutdown_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__shutdown_response__descriptor;
 extern const ProtobufCMessageDescriptor runtime__openapi_request__descriptor;
+extern const ProtobufCMessageDescriptor runtime__model_proto_request__descriptor;
+extern const ProtobufCMessageDescriptor runtime__model_openapi_request__descriptor;
+extern const ProtobufCMessageDescriptor runtime__model_service_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__float_list__descriptor;
 extern const ProtobufCMessageDescriptor runtime__string_list__descriptor;
 extern const ProtobufCMessageDescriptor runtime__vector_list__descriptor;

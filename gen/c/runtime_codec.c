@@ -1057,6 +1057,24 @@ const struct msg_def runtime_openapi_request_def = {
     .size = sizeof(Runtime__OpenapiRequest),
 };
 
+const struct msg_def runtime_model_proto_request_def = {
+    .name = "specserve.runtime.v1.ModelProtoRequest",
+    .descriptor = &runtime__model_proto_request__descriptor,
+    .size = sizeof(Runtime__ModelProtoRequest),
+};
+
+const struct msg_def runtime_model_openapi_request_def = {
+    .name = "specserve.runtime.v1.ModelOpenapiRequest",
+    .descriptor = &runtime__model_openapi_request__descriptor,
+    .size = sizeof(Runtime__ModelOpenapiRequest),
+};
+
+const struct msg_def runtime_model_service_request_def = {
+    .name = "specserve.runtime.v1.ModelServiceRequest",
+    .descriptor = &runtime__model_service_request__descriptor,
+    .size = sizeof(Runtime__ModelServiceRequest),
+};
+
 static const struct msg_field runtime_float_list_fields[] = {
     {.json = "values",
      .number = 1,

@@ -136,6 +136,18 @@ extern const struct msg_def runtime_shutdown_response_def;
 #define runtime_openapi_request_init runtime__openapi_request__init
 extern const struct msg_def runtime_openapi_request_def;
 
+#define runtime_model_proto_request Runtime__ModelProtoRequest
+#define runtime_model_proto_request_init runtime__model_proto_request__init
+extern const struct msg_def runtime_model_proto_request_def;
+
+#define runtime_model_openapi_request Runtime__ModelOpenapiRequest
+#define runtime_model_openapi_request_init runtime__model_openapi_request__init
+extern const struct msg_def runtime_model_openapi_request_def;
+
+#define runtime_model_service_request Runtime__ModelServiceRequest
+#define runtime_model_service_request_init runtime__model_service_request__init
+extern const struct msg_def runtime_model_service_request_def;
+
 /* A list that is one value among others. */
 #define runtime_float_list Runtime__FloatList
 #define runtime_float_list_init runtime__float_list__init
@@ -675,6 +687,39 @@ runtime_openapi_request_new(struct arena *arena)
 
     if (message)
         runtime_openapi_request_init(message);
+    return message;
+}
+
+static inline struct runtime_model_proto_request *
+runtime_model_proto_request_new(struct arena *arena)
+{
+    struct runtime_model_proto_request *message =
+        (struct runtime_model_proto_request *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        runtime_model_proto_request_init(message);
+    return message;
+}
+
+static inline struct runtime_model_openapi_request *
+runtime_model_openapi_request_new(struct arena *arena)
+{
+    struct runtime_model_openapi_request *message =
+        (struct runtime_model_openapi_request *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        runtime_model_openapi_request_init(message);
+    return message;
+}
+
+static inline struct runtime_model_service_request *
+runtime_model_service_request_new(struct arena *arena)
+{
+    struct runtime_model_service_request *message =
+        (struct runtime_model_service_request *)arena_alloc(arena, sizeof *message);
+
+    if (message)
+        runtime_model_service_request_init(message);
     return message;
 }
 

@@ -73,6 +73,24 @@ static bool serve_openapi(struct srv_call *call, const void *request,
     return handle_openapi(call, request, reply, err);
 }
 
+static bool serve_model_proto(struct srv_call *call, const void *request,
+                              void *reply, struct error *err)
+{
+    return handle_model_proto(call, request, reply, err);
+}
+
+static bool serve_model_openapi(struct srv_call *call, const void *request,
+                                void *reply, struct error *err)
+{
+    return handle_model_openapi(call, request, reply, err);
+}
+
+static bool serve_model_service(struct srv_call *call, const void *request,
+                                void *reply, struct error *err)
+{
+    return handle_model_service(call, request, reply, err);
+}
+
 static const struct op_def ops[] = {
     {
         .id = "runtime.health",
@@ -223,6 +241,45 @@ static const struct op_def ops[] = {
         .deadline_ms = 2000,
         .max_body = 4096,
         .handle = serve_openapi,
+    },
+    {
+        .id = "runtime.model_proto",
+        .verb = "GET",
+        .path = "/model.proto",
+        .request = &runtime_model_proto_request_def,
+        .has_body = false,
+        .run = OP_INLINE,
+        .stream = OP_UNARY,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+        .max_body = 4096,
+        .handle = serve_model_proto,
+    },
+    {
+        .id = "runtime.model_openapi",
+        .verb = "GET",
+        .path = "/model/openapi.json",
+        .request = &runtime_model_openapi_request_def,
+        .has_body = false,
+        .run = OP_INLINE,
+        .stream = OP_UNARY,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+        .max_body = 4096,
+        .handle = serve_model_openapi,
+    },
+    {
+        .id = "runtime.model_service",
+        .verb = "GET",
+        .path = "/model/service",
+        .request = &runtime_model_service_request_def,
+        .has_body = false,
+        .run = OP_INLINE,
+        .stream = OP_UNARY,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+        .max_body = 4096,
+        .handle = serve_model_service,
     },
 };
 

@@ -110,4 +110,34 @@ bool handle_openapi(struct srv_call *call,
                     void *reply,
                     struct error *err);
 
+/*
+ * The gRPC service of this very model, with named and typed fields, as a .proto
+ * file.
+ * GET /model.proto
+ */
+bool handle_model_proto(struct srv_call *call,
+                        const struct runtime_model_proto_request *request,
+                        void *reply,
+                        struct error *err);
+
+/*
+ * POST /predict as this very model takes and answers it, as an OpenAPI 3.1
+ * document.
+ * GET /model/openapi.json
+ */
+bool handle_model_openapi(struct srv_call *call,
+                          const struct runtime_model_openapi_request *request,
+                          void *reply,
+                          struct error *err);
+
+/*
+ * The ModelService of the bundle as it stands there, YAML unless the file is
+ * JSON.
+ * GET /model/service
+ */
+bool handle_model_service(struct srv_call *call,
+                          const struct runtime_model_service_request *request,
+                          void *reply,
+                          struct error *err);
+
 #endif

@@ -3,6 +3,8 @@
  */
 
 #include "codec_proto.h"
+#include "msg.h"
+#include "msg_make.h"
 #include "runtime_msg.h"
 #include "unit.h"
 #include "wire_put.h"
@@ -193,6 +195,55 @@ static void test_codec_proto_sends_unknown_fields_back(void **state)
     arena_release(&arena);
 }
 
+/* Numbers that follow each other, far ones, and an order that is not theirs. */
+static void test_codec_proto_takes_messages_made_at_run_time(void **state)
+{
+    static const struct msg_make_field fields[] = {
+        {"text", 500000000, MSG_STR, MSG_ONE},
+        {"b", 3, MSG_F64, MSG_ONE},
+        {"a", 2, MSG_BOOL, MSG_ONE},
+        {"n", 1, MSG_I64, MSG_ONE},
+        {"floats", 20000, MSG_F32, MSG_LIST},
+        {"words", 20001, MSG_STR, MSG_LIST},
+        {"blob", 70000, MSG_BYTES, MSG_ONE}};
+    float numbers[] = {1.5F, -2.0F};
+    char word[] = "two", *words[] = {word, word};
+    struct arena arena = {0};
+    struct buf bytes = {0};
+    struct error err;
+    const struct msg_def *def =
+        msg_make(&arena, "a.B", fields, COUNT_OF(fields));
+    char *sent, *got;
+    void *list;
+
+    (void)state;
+    assert_non_null(def);
+    sent = msg_new(def, &arena);
+    got = word;
+    memcpy(sent + def->fields[0].offset, &got, sizeof got);
+    *(double *)(void *)(sent + def->fields[1].offset) = 0.25;
+    msg_mark(&def->fields[1], sent);
+    list = numbers;
+    memcpy(sent + def->fields[4].offset, &list, sizeof list);
+    *(size_t *)(void *)(sent + def->fields[4].quantifier) = 2;
+    list = words;
+    memcpy(sent + def->fields[5].offset, &list, sizeof list);
+    *(size_t *)(void *)(sent + def->fields[5].quantifier) = 2;
+    assert_true(proto_encode(def, sent, &bytes, &err));
+    got = decode(def, &bytes, &arena);
+    assert_string_equal(*(char **)(void *)(got + def->fields[0].offset), "two");
+    assert_true(msg_is_set(&def->fields[1], got));
+    assert_true(*(double *)(void *)(got + def->fields[1].offset) == 0.25);
+    assert_false(msg_is_set(&def->fields[2], got));
+    assert_false(msg_is_set(&def->fields[3], got));
+    assert_false(msg_is_set(&def->fields[6], got));
+    assert_int_equal(msg_count(&def->fields[4], got), 2);
+    assert_true((*(float **)(void *)(got + def->fields[4].offset))[1] == -2.0F);
+    assert_string_equal((*(char ***)(void *)(got + def->fields[5].offset))[1],
+                        "two");
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_codec_proto_says_when_the_arena_is_used_up),
         cmocka_unit_test(test_codec_proto_encodes_zeroed_structs),
         cmocka_unit_test(test_codec_proto_sends_unknown_fields_back),
+        cmocka_unit_test(test_codec_proto_takes_messages_made_at_run_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,30 @@ static const struct client_op ops[] = {
         .safety = OP_READ,
         .deadline_ms = 2000,
     },
+    {
+        .id = "runtime.model_proto",
+        .verb = "GET",
+        .path = "/model.proto",
+        .request = &runtime_model_proto_request_def,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+    },
+    {
+        .id = "runtime.model_openapi",
+        .verb = "GET",
+        .path = "/model/openapi.json",
+        .request = &runtime_model_openapi_request_def,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+    },
+    {
+        .id = "runtime.model_service",
+        .verb = "GET",
+        .path = "/model/service",
+        .request = &runtime_model_service_request_def,
+        .safety = OP_READ,
+        .deadline_ms = 2000,
+    },
 };
 
 const struct client_ops client_runtime_ops = {ops, sizeof ops / sizeof *ops};
@@ -260,6 +284,42 @@ bool specserve_runtime_openapi(struct specserve_service *service,
                                struct specserve_error *err)
 {
     const struct client_ask ask = {service, &ops[9], request, options};
+    const void *found = NULL;
+
+    return client_call(&ask, &found, answer, err);
+}
+
+bool specserve_runtime_model_proto(struct specserve_service *service,
+                                   const struct runtime_model_proto_request *request,
+                                   const struct specserve_options *options,
+                                   struct specserve_answer **answer,
+                                   struct specserve_error *err)
+{
+    const struct client_ask ask = {service, &ops[10], request, options};
+    const void *found = NULL;
+
+    return client_call(&ask, &found, answer, err);
+}
+
+bool specserve_runtime_model_openapi(struct specserve_service *service,
+                                     const struct runtime_model_openapi_request *request,
+                                     const struct specserve_options *options,
+                                     struct specserve_answer **answer,
+                                     struct specserve_error *err)
+{
+    const struct client_ask ask = {service, &ops[11], request, options};
+    const void *found = NULL;
+
+    return client_call(&ask, &found, answer, err);
+}
+
+bool specserve_runtime_model_service(struct specserve_service *service,
+                                     const struct runtime_model_service_request *request,
+                                     const struct specserve_options *options,
+                                     struct specserve_answer **answer,
+                                     struct specserve_error *err)
+{
+    const struct client_ask ask = {service, &ops[12], request, options};
     const void *found = NULL;
 
     return client_call(&ask, &found, answer, err);

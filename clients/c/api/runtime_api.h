@@ -233,4 +233,49 @@ bool specserve_runtime_openapi(struct specserve_service *service,
                                struct specserve_answer **answer,
                                struct specserve_error *err);
 
+/*
+ * The gRPC service of this very model, with named and typed fields, as a
+ * .proto file.
+ * REST: GET /model.proto.
+ * May be repeated: failures that pass are tried again.
+ * Takes 2 s at most unless the caller says.
+ *
+ * The answer's bytes are what it gives: text/plain.
+ */
+bool specserve_runtime_model_proto(struct specserve_service *service,
+                                   const struct runtime_model_proto_request *request,
+                                   const struct specserve_options *options,
+                                   struct specserve_answer **answer,
+                                   struct specserve_error *err);
+
+/*
+ * POST /predict as this very model takes and answers it, as an OpenAPI 3.1
+ * document.
+ * REST: GET /model/openapi.json.
+ * May be repeated: failures that pass are tried again.
+ * Takes 2 s at most unless the caller says.
+ *
+ * The answer's bytes are what it gives: application/json.
+ */
+bool specserve_runtime_model_openapi(struct specserve_service *service,
+                                     const struct runtime_model_openapi_request *request,
+                                     const struct specserve_options *options,
+                                     struct specserve_answer **answer,
+                                     struct specserve_error *err);
+
+/*
+ * The ModelService of the bundle as it stands there, YAML unless the file is
+ * JSON.
+ * REST: GET /model/service.
+ * May be repeated: failures that pass are tried again.
+ * Takes 2 s at most unless the caller says.
+ *
+ * The answer's bytes are what it gives: application/yaml.
+ */
+bool specserve_runtime_model_service(struct specserve_service *service,
+                                     const struct runtime_model_service_request *request,
+                                     const struct specserve_options *options,
+                                     struct specserve_answer **answer,
+                                     struct specserve_error *err);
+
 #endif

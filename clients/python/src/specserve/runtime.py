@@ -576,6 +576,33 @@ class OpenapiRequest(Message):
 
 
 @dataclasses.dataclass(frozen=True)
+class ModelProtoRequest(Message):
+    """The message specserve.runtime.v1.ModelProtoRequest."""
+
+    _name = "specserve.runtime.v1.ModelProtoRequest"
+    _fields = ()
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOpenapiRequest(Message):
+    """The message specserve.runtime.v1.ModelOpenapiRequest."""
+
+    _name = "specserve.runtime.v1.ModelOpenapiRequest"
+    _fields = ()
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelServiceRequest(Message):
+    """The message specserve.runtime.v1.ModelServiceRequest."""
+
+    _name = "specserve.runtime.v1.ModelServiceRequest"
+    _fields = ()
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class FloatList(Message):
     """A list that is one value among others.
 
@@ -697,6 +724,30 @@ OPENAPI = Operation(
     "runtime.openapi", "GET", "/openapi.json",
     "",
     OpenapiRequest, None,
+    safety="read",
+    timeout=2,
+)
+
+MODEL_PROTO = Operation(
+    "runtime.model_proto", "GET", "/model.proto",
+    "",
+    ModelProtoRequest, None,
+    safety="read",
+    timeout=2,
+)
+
+MODEL_OPENAPI = Operation(
+    "runtime.model_openapi", "GET", "/model/openapi.json",
+    "",
+    ModelOpenapiRequest, None,
+    safety="read",
+    timeout=2,
+)
+
+MODEL_SERVICE = Operation(
+    "runtime.model_service", "GET", "/model/service",
+    "",
+    ModelServiceRequest, None,
     safety="read",
     timeout=2,
 )
@@ -870,6 +921,57 @@ class ModelRuntime(Service):
         request = OpenapiRequest()
         return self._bytes(OPENAPI, request, options)
 
+    def model_proto(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """The gRPC service of this very model, with named and typed fields, as a
+        .proto file.
+
+        REST: GET /model.proto.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelProtoRequest()
+        return self._bytes(MODEL_PROTO, request, options)
+
+    def model_openapi(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """POST /predict as this very model takes and answers it, as an OpenAPI 3.1
+        document.
+
+        REST: GET /model/openapi.json.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelOpenapiRequest()
+        return self._bytes(MODEL_OPENAPI, request, options)
+
+    def model_service(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """The ModelService of the bundle as it stands there, YAML unless the file is
+        JSON.
+
+        REST: GET /model/service.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelServiceRequest()
+        return self._bytes(MODEL_SERVICE, request, options)
+
 
 class AsyncModelRuntime(AsyncService):
     """One served model - its health, its self-description and its predictions."""
@@ -1038,3 +1140,54 @@ class AsyncModelRuntime(AsyncService):
         """
         request = OpenapiRequest()
         return await self._bytes(OPENAPI, request, options)
+
+    async def model_proto(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """The gRPC service of this very model, with named and typed fields, as a
+        .proto file.
+
+        REST: GET /model.proto.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelProtoRequest()
+        return await self._bytes(MODEL_PROTO, request, options)
+
+    async def model_openapi(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """POST /predict as this very model takes and answers it, as an OpenAPI 3.1
+        document.
+
+        REST: GET /model/openapi.json.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelOpenapiRequest()
+        return await self._bytes(MODEL_OPENAPI, request, options)
+
+    async def model_service(
+        self,
+        *,
+        options: Optional[Options] = None,
+    ) -> bytes:
+        """The ModelService of the bundle as it stands there, YAML unless the file is
+        JSON.
+
+        REST: GET /model/service.
+
+        May be repeated: failures that pass are tried again.
+
+        Takes 2 s at most unless the caller says.
+        """
+        request = ModelServiceRequest()
+        return await self._bytes(MODEL_SERVICE, request, options)

@@ -518,6 +518,24 @@ export interface OpenapiRequest {
 }
 
 /**
+ * The message specserve.runtime.v1.ModelProtoRequest.
+ */
+export interface ModelProtoRequest {
+}
+
+/**
+ * The message specserve.runtime.v1.ModelOpenapiRequest.
+ */
+export interface ModelOpenapiRequest {
+}
+
+/**
+ * The message specserve.runtime.v1.ModelServiceRequest.
+ */
+export interface ModelServiceRequest {
+}
+
+/**
  * A list that is one value among others.
  */
 export interface FloatList {
@@ -689,6 +707,9 @@ const TYPES: Types = {
       ["message", 2, "str", "one", 1, ""],
     ],
     OpenapiRequest: [],
+    ModelProtoRequest: [],
+    ModelOpenapiRequest: [],
+    ModelServiceRequest: [],
     FloatList: [
       ["values", 1, "f32", "list", 0, ""],
     ],
@@ -853,6 +874,51 @@ export const OPENAPI: Operation = {
   types: TYPES,
 };
 
+export const MODEL_PROTO: Operation = {
+  id: "runtime.model_proto",
+  verb: "GET",
+  path: "/model.proto",
+  query: [],
+  method: "",
+  hasBody: false,
+  stream: false,
+  safety: "read",
+  timeoutMs: 2000,
+  request: "ModelProtoRequest",
+  reply: "",
+  types: TYPES,
+};
+
+export const MODEL_OPENAPI: Operation = {
+  id: "runtime.model_openapi",
+  verb: "GET",
+  path: "/model/openapi.json",
+  query: [],
+  method: "",
+  hasBody: false,
+  stream: false,
+  safety: "read",
+  timeoutMs: 2000,
+  request: "ModelOpenapiRequest",
+  reply: "",
+  types: TYPES,
+};
+
+export const MODEL_SERVICE: Operation = {
+  id: "runtime.model_service",
+  verb: "GET",
+  path: "/model/service",
+  query: [],
+  method: "",
+  hasBody: false,
+  stream: false,
+  safety: "read",
+  timeoutMs: 2000,
+  request: "ModelServiceRequest",
+  reply: "",
+  types: TYPES,
+};
+
 /**
  * One served model - its health, its self-description and its predictions.
  */
@@ -984,5 +1050,44 @@ export class ModelRuntime extends Service {
    */
   openapi(request: OpenapiRequest = {}, options?: Options): Promise<Uint8Array> {
     return this.call(OPENAPI, request, options);
+  }
+
+  /**
+   * The gRPC service of this very model, with named and typed fields, as a .proto file.
+   *
+   * REST: GET /model.proto.
+   *
+   * May be repeated: failures that pass are tried again.
+   *
+   * Takes 2 s at most unless the caller says.
+   */
+  modelProto(request: ModelProtoRequest = {}, options?: Options): Promise<Uint8Array> {
+    return this.call(MODEL_PROTO, request, options);
+  }
+
+  /**
+   * POST /predict as this very model takes and answers it, as an OpenAPI 3.1 document.
+   *
+   * REST: GET /model/openapi.json.
+   *
+   * May be repeated: failures that pass are tried again.
+   *
+   * Takes 2 s at most unless the caller says.
+   */
+  modelOpenapi(request: ModelOpenapiRequest = {}, options?: Options): Promise<Uint8Array> {
+    return this.call(MODEL_OPENAPI, request, options);
+  }
+
+  /**
+   * The ModelService of the bundle as it stands there, YAML unless the file is JSON.
+   *
+   * REST: GET /model/service.
+   *
+   * May be repeated: failures that pass are tried again.
+   *
+   * Takes 2 s at most unless the caller says.
+   */
+  modelService(request: ModelServiceRequest = {}, options?: Options): Promise<Uint8Array> {
+    return this.call(MODEL_SERVICE, request, options);
   }
 }
