@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "engine.h"
@@ -168,12 +169,19 @@ static double measure(const struct job *like, double seconds, int threads)
 static bool run_mode(struct job *job, enum mode mode, double seconds,
                      int threads)
 {
-    double rate;
+    double rate, wall_s, processor_s;
+    uint64_t start_ns;
+    clock_t start;
 
     job->mode = mode;
     (void)measure(job, 0.3, threads); /* plans are made */
+    start = clock();
+    start_ns = clock_now_ns();
     rate = measure(job, seconds, threads);
-    printf("%-7s %.0f tokens/s\n", mode_names[mode], rate);
+    wall_s = (double)(clock_now_ns() - start_ns) / 1e9;
+    processor_s = (double)(clock() - start) / CLOCKS_PER_SEC;
+    printf("%-7s %.0f tokens/s, %.0f a second of a processor\n",
+           mode_names[mode], rate, rate * wall_s / processor_s);
     return rate >= 0;
 }
 

@@ -20,6 +20,8 @@ unit_test(pipeline SOURCES unit/test_pipeline.c unit/pipeline_fixture.c
   unit/fake_engine.c unit/fake_solubility.c LIBS pipeline_only)
 unit_test(feed SOURCES unit/test_feed.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
+unit_test(columns SOURCES unit/test_columns.c unit/pipeline_fixture.c
+  unit/fake_engine.c LIBS pipeline_only)
 unit_test(image SOURCES unit/test_image.c LIBS image)
 unit_test(steps SOURCES unit/test_steps.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
