@@ -219,6 +219,17 @@ char *cg_c_member(struct cg_ir *ir, const char *name)
     return lower;
 }
 
+char *cg_c_identifier(struct cg_ir *ir, const char *name)
+{
+    static const char *const macros[] = {
+        "restrict", "errno", "NULL", "offsetof", "stdin",  "stdout",
+        "stderr",   "_Bool", "unix", "linux",    "assert", "EOF"};
+    bool taken = is_in(keywords, sizeof keywords / sizeof *keywords, name) ||
+                 is_in(macros, sizeof macros / sizeof *macros, name);
+
+    return cg_text(ir, "%s%s", name, taken ? "_" : "");
+}
+
 /* Keywords of Python that are lower case, and what our own classes define. */
 static const char *const python_words[] = {
     "and",      "as",    "assert", "async",     "await",  "break",   "class",

@@ -37,6 +37,10 @@ char *cg_c_upper(struct cg_ir *ir, const char *full);
 /* Name of the struct member: lower case, keywords get a trailing "_". */
 char *cg_c_member(struct cg_ir *ir, const char *name);
 
+/* A name as it is, for a member of ours in C: keywords and what the standard
+ * headers define get a trailing "_". */
+char *cg_c_identifier(struct cg_ir *ir, const char *name);
+
 /* Name of a Python attribute or argument: keywords, and what every message or
  * method has already, get a trailing "_". */
 char *cg_py_member(struct cg_ir *ir, const char *name);

@@ -263,6 +263,10 @@ bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
         return true; /* the faults say why */
     languages[at].write(ir, &model, &text);
     ok = buf_ok(&text) || fail(err, ERR_OUT_OF_MEMORY, "no memory");
+    if (ir->fault_count) { /* the language cannot say something of it */
+        buf_release(&text);
+        return true;
+    }
     ok = ok && cg_file_write(cg_text(ir, "%s/%s%s", out,
                                      cg_snake(ir, cg_word(ir, model.name)),
                                      languages[at].ending),

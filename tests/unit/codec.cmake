@@ -5,6 +5,8 @@ unit_test(codec_json SOURCES unit/test_codec_json.c unit/codec_messages.c
           LIBS door)
 unit_test(codec_random SOURCES unit/test_codec_random.c unit/codec_messages.c
           LIBS door)
+unit_test(complete SOURCES unit/test_complete.c unit/codec_messages.c
+          LIBS wire)
 unit_test(base64 SOURCES unit/test_base64.c LIBS door)
 unit_test(rfc3339 SOURCES unit/test_rfc3339.c LIBS door)
 unit_test(validator SOURCES unit/test_validator.c unit/codec_messages.c LIBS door)
