@@ -30,6 +30,7 @@ struct gemm_f32_weights;
 struct gemm_i8;
 struct gemm_i8_part;
 struct gemm_i8_source;
+struct quantize_pair;
 struct quantize_rows;
 struct quantize_step;
 struct kernel_head;

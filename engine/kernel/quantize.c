@@ -62,6 +62,48 @@ void KERNEL_NAME(dequantize_bytes)(const void *x, int64_t count,
         y[i] = (float)((from[i] ^ flip) - zero) * scale;
 }
 
+/* Bytes as steps from their zero point; int8 as uint8 is 128 more, both here
+ * and in the zero point. */
+static inline vf steps_of(const uint8_t *x, uint8_t flip, int32_t zero)
+{
+    vq bytes;
+
+    memcpy(&bytes, x, sizeof bytes);
+    return __builtin_convertvector(
+        __builtin_convertvector(bytes ^ flip, vi) - zero, vf);
+}
+
+static inline vq combine_vector(const struct quantize_pair *pair,
+                                const uint8_t *a, const uint8_t *b)
+{
+    const uint8_t flip = pair->low ? 0x80 : 0;
+    vf left = steps_of(a, flip, pair->a_zero - pair->low) * pair->a_scale;
+    vf right = steps_of(b, flip, pair->b_zero - pair->low) * pair->b_scale;
+
+    return vq_quantize(pair->is_product ? left * right : left + right,
+                       pair->zero, pair->low);
+}
+
+void KERNEL_NAME(combine_bytes)(const struct quantize_pair *pair, int64_t count,
+                                void *y)
+{
+    const uint8_t *a = pair->a, *b = pair->b;
+    uint8_t *to = y, last[2][VF] = {{0}};
+    int64_t i = 0;
+    vq bytes;
+
+    for (; i + VF <= count; i += VF) {
+        bytes = combine_vector(pair, a + i, b + i);
+        memcpy(to + i, &bytes, sizeof bytes);
+    }
+    if (i == count)
+        return;
+    memcpy(last[0], a + i, (size_t)(count - i));
+    memcpy(last[1], b + i, (size_t)(count - i));
+    bytes = combine_vector(pair, last[0], last[1]);
+    memcpy(to + i, &bytes, (size_t)(count - i));
+}
+
 static void quantize_row(const float *x, int64_t k, float inverse, int32_t zero,
                          uint8_t *y)
 {

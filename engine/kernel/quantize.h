@@ -8,6 +8,9 @@
  *       lowest
  *   dequantize_bytes(x, count, step, y)
  *       y = (x - zero) * scale
+ *   combine_bytes(pair, count, y)
+ *       y = saturate(round((a - a_zero) a_scale + (b - b_zero) b_scale) + zero),
+ *       or (a - a_zero) a_scale ((b - b_zero) b_scale) with is_product
  *   quantize_rows(q)
  *       each row by the range of its own: scale = (max - min) / 255 (1 for a
  *       row of zeros), zero = round(-min / scale)
@@ -24,6 +27,15 @@
 struct quantize_step {
     float scale;
     int32_t zero, low; /* low: 0 for uint8, -128 for int8 */
+};
+
+/* Both sides and the result are uint8, or with low = -128 int8. Scales are
+ * those of the sides in steps of the result. */
+struct quantize_pair {
+    const void *a, *b;
+    float a_scale, b_scale;
+    int32_t a_zero, b_zero, zero, low;
+    bool is_product;
 };
 
 struct quantize_rows {

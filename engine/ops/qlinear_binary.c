@@ -11,7 +11,6 @@
  */
 #include <string.h>
 
-#include "clones.h"
 #include "kernel/quantize.h"
 #include "quant.h"
 #include "spread.h"
@@ -50,17 +49,63 @@ static bool qbinary_infer(struct op_node *op, struct error *err)
     return true;
 }
 
-struct qbinary_scales {
-    float a, b, y;
-    int32_t a_zero, b_zero, y_zero;
+/* --- rows that follow each other, or are one number --- */
+
+enum { PIECE = 512 };
+
+struct row_work {
+    struct quantize_pair pair; /* of the first elements */
+    int64_t step[2];           /* 0 or 1 */
+    uint8_t *y;
 };
 
-static void run_row(const struct op_node *op, const struct op_frame *frame,
-                    const struct qbinary_scales *scales,
-                    const struct op_place *at)
+static void run_pieces(void *context, int64_t first, int64_t end)
+{
+    const struct row_work *w = context;
+    struct quantize_pair pair = w->pair;
+    uint8_t same[PIECE];
+
+    if (!w->step[0])
+        memset(same, *(const uint8_t *)pair.a, sizeof same);
+    else if (!w->step[1])
+        memset(same, *(const uint8_t *)pair.b, sizeof same);
+    for (int64_t i = first; i < end; i += PIECE) {
+        const uint8_t *a = (const uint8_t *)w->pair.a + i;
+        const uint8_t *b = (const uint8_t *)w->pair.b + i;
+
+        pair.a = w->step[0] ? a : same;
+        pair.b = w->step[1] ? b : same;
+        kernels()->combine_bytes(&pair, end - i < PIECE ? end - i : PIECE,
+                                 w->y + i);
+    }
+}
+
+static bool fast_row(const struct op_node *op, const struct op_frame *frame,
+                     const struct quantize_pair *pair,
+                     const struct op_place *at)
 {
     const struct qbinary_state *state = op->state;
-    const struct op_walk *walk = &state->walk;
+    const int64_t *step = state->walk.inner_step;
+    struct row_work work = {.pair = *pair,
+                            .step = {step[0], step[1]},
+                            .y = (uint8_t *)op_out(op, frame, 0) +
+                                 at->offset[2]};
+
+    work.pair.a = (const uint8_t *)op_in(op, frame, A) + at->offset[0];
+    work.pair.b = (const uint8_t *)op_in(op, frame, B) + at->offset[1];
+    if ((step[0] | step[1]) != 1 || step[2] != 1)
+        return false;
+    op_spread(frame, state->walk.inner, 0.2, run_pieces, &work);
+    return true;
+}
+
+/* --- any rows --- */
+
+static void plain_row(const struct op_node *op, const struct op_frame *frame,
+                      const struct quantize_pair *pair,
+                      const struct op_place *at)
+{
+    const struct op_walk *walk = &((struct qbinary_state *)op->state)->walk;
     enum eng_dtype dtype = op->in[A]->dtype;
 
     for (int64_t i = 0; i < walk->inner; i++) {
@@ -68,117 +113,38 @@ static void run_row(const struct op_node *op, const struct op_frame *frame,
                                 at->offset[0] + i * walk->inner_step[0]);
         int32_t b = op_quant_at(dtype, op_in(op, frame, B),
                                 at->offset[1] + i * walk->inner_step[1]);
-        float left = (float)(a - scales->a_zero) * scales->a;
-        float right = (float)(b - scales->b_zero) * scales->b;
+        float left = (float)(a - pair->a_zero) * pair->a_scale;
+        float right = (float)(b - pair->b_zero) * pair->b_scale;
 
         op_quant_put(dtype, op_out(op, frame, 0),
                      at->offset[2] + i * walk->inner_step[2],
-                     (state->is_mul ? left * right : left + right) / scales->y,
-                     scales->y_zero);
+                     pair->is_product ? left * right : left + right,
+                     pair->zero);
     }
-}
-
-/* --- rows whose operands follow each other, or are one number --- */
-
-enum { PIECE = 512 };
-
-struct row_work {
-    const struct qbinary_scales *scales;
-    enum eng_dtype dtype;
-    bool is_mul;
-    const uint8_t *x[2]; /* a, b */
-    int64_t step[2];     /* 0 or 1 */
-    uint8_t *y;
-};
-
-OP_CLONES
-static void combine(float *a, const float *b, int64_t count, float scale,
-                    bool is_mul)
-{
-    if (is_mul) {
-        for (int64_t i = 0; i < count; i++)
-            a[i] = a[i] * b[i] / scale;
-    } else {
-        for (int64_t i = 0; i < count; i++)
-            a[i] = (a[i] + b[i]) / scale;
-    }
-}
-
-static void load(const struct row_work *w, int operand, int64_t first,
-                 int64_t count, float *to)
-{
-    const struct qbinary_scales *s = w->scales;
-    const struct quantize_step step = {.scale = operand ? s->b : s->a,
-                                       .zero = operand ? s->b_zero : s->a_zero,
-                                       .low =
-                                           w->dtype == ENG_I8 ? INT8_MIN : 0};
-
-    if (w->step[operand]) {
-        kernels()->dequantize_bytes(w->x[operand] + first, count, &step, to);
-        return;
-    }
-    kernels()->dequantize_bytes(w->x[operand], 1, &step, to);
-    for (int64_t i = 1; i < count; i++)
-        to[i] = to[0];
-}
-
-static void run_pieces(void *context, int64_t first, int64_t end)
-{
-    const struct row_work *w = context;
-    const struct quantize_step step = {.scale = 1,
-                                       .zero = w->scales->y_zero,
-                                       .low =
-                                           w->dtype == ENG_I8 ? INT8_MIN : 0};
-
-    for (int64_t i = first; i < end; i += PIECE) {
-        int64_t count = end - i < PIECE ? end - i : PIECE;
-        float a[PIECE], b[PIECE];
-
-        load(w, 0, i, count, a);
-        load(w, 1, i, count, b);
-        combine(a, b, count, w->scales->y, w->is_mul);
-        kernels()->quantize_bytes(a, count, &step, w->y + i);
-    }
-}
-
-static bool fast_row(const struct op_node *op, const struct op_frame *frame,
-                     const struct qbinary_scales *scales,
-                     const struct op_place *at)
-{
-    const struct qbinary_state *state = op->state;
-    const int64_t *step = state->walk.inner_step;
-    struct row_work work = {
-        .scales = scales,
-        .dtype = op->in[A]->dtype,
-        .is_mul = state->is_mul,
-        .x = {(const uint8_t *)op_in(op, frame, A) + at->offset[0],
-              (const uint8_t *)op_in(op, frame, B) + at->offset[1]},
-        .step = {step[0], step[1]},
-        .y = (uint8_t *)op_out(op, frame, 0) + at->offset[2]};
-
-    if ((step[0] | step[1]) != 1 || step[2] != 1)
-        return false;
-    op_spread(frame, state->walk.inner, 0.5, run_pieces, &work);
-    return true;
 }
 
 static bool qbinary_run(const struct op_node *op, const struct op_frame *frame,
                         struct error *err)
 {
     const struct qbinary_state *state = op->state;
-    struct qbinary_scales scales = {.a = op_scale_of(op, frame, A_SCALE, 0),
-                                    .b = op_scale_of(op, frame, B_SCALE, 0),
-                                    .y = op_scale_of(op, frame, Y_SCALE, 0),
-                                    .a_zero = op_zero_of(op, frame, A_ZERO, 0),
-                                    .b_zero = op_zero_of(op, frame, B_ZERO, 0),
-                                    .y_zero = op_zero_of(op, frame, Y_ZERO, 0)};
+    float y_scale = op_scale_of(op, frame, Y_SCALE, 0);
+    /* In steps of y, as ONNX Runtime has them. */
+    struct quantize_pair pair = {
+        .a_scale = op_scale_of(op, frame, A_SCALE, 0) / y_scale,
+        .b_scale =
+            op_scale_of(op, frame, B_SCALE, 0) / (state->is_mul ? 1 : y_scale),
+        .a_zero = op_zero_of(op, frame, A_ZERO, 0),
+        .b_zero = op_zero_of(op, frame, B_ZERO, 0),
+        .zero = op_zero_of(op, frame, Y_ZERO, 0),
+        .low = op->in[A]->dtype == ENG_I8 ? INT8_MIN : 0,
+        .is_product = state->is_mul};
     struct op_place at;
 
     (void)err;
     for (bool more = op_walk_first(&state->walk, &at); more;
          more = op_walk_next(&state->walk, &at)) {
-        if (!fast_row(op, frame, &scales, &at))
-            run_row(op, frame, &scales, &at);
+        if (!fast_row(op, frame, &pair, &at))
+            plain_row(op, frame, &pair, &at);
     }
     return true;
 }

@@ -122,12 +122,37 @@ static copy_row_fn pick_copy(size_t size)
     }
 }
 
-void op_walk_copy(const struct op_walk *walk, size_t size, const void *from,
+/* Rows of a few elements cost more to find than to copy: the dimension around
+ * them becomes the row. */
+static void lengthen(const struct op_walk *walk, struct op_walk *longer)
+{
+    enum { FEW = 8, NEAR = 1 << 20 }; /* rows, bytes that a cache holds */
+    int last = walk->rank - 1;
+    bool dense = walk->inner_step[0] == 1 && walk->inner_step[1] == 1;
+
+    *longer = *walk;
+    if (dense || last < 0 || walk->inner >= FEW ||
+        walk->dims[last] <= walk->inner || walk->dims[last] > NEAR / FEW)
+        return;
+    longer->inner = walk->dims[last];
+    longer->dims[last] = walk->inner;
+    for (int k = 0; k < walk->operands; k++) {
+        longer->inner_step[k] = walk->steps[k][last];
+        longer->steps[k][last] = walk->inner_step[k];
+    }
+}
+
+void op_walk_copy(const struct op_walk *shape, size_t size, const void *from,
                   void *to)
 {
-    bool dense = walk->inner_step[0] == 1 && walk->inner_step[1] == 1;
+    struct op_walk longer;
+    const struct op_walk *walk = &longer;
     copy_row_fn copy_row = pick_copy(size);
     struct op_place at;
+    bool dense;
+
+    lengthen(shape, &longer);
+    dense = walk->inner_step[0] == 1 && walk->inner_step[1] == 1;
 
     for (bool more = op_walk_first(walk, &at); more;
          more = op_walk_next(walk, &at)) {

@@ -48,7 +48,7 @@ bool op_walk_first(const struct op_walk *walk, struct op_place *place);
 bool op_walk_next(const struct op_walk *walk, struct op_place *place);
 
 /* Copies operand 0 to operand 1, elements of `size` bytes. */
-void op_walk_copy(const struct op_walk *walk, size_t size, const void *from,
+void op_walk_copy(const struct op_walk *shape, size_t size, const void *from,
                   void *to);
 
 /* Row-major element steps of a tensor. */

@@ -1,6 +1,7 @@
 /*
  * Channels last: convolutions of 8-bit integers read and write [n, h, w, c]
- * (ops/qconv_last.c), and sums and products of what they make do so, too.
+ * (ops/qconv_last.c), and sums, products and maxima of what they make do so,
+ * too.
  * Transposes stand only where such a tensor meets one in the other order, at
  * most once for each value.
  */
@@ -40,6 +41,14 @@ static bool is_convolution(const struct last *last, const struct eng_node *node)
     return w && w->rank == 4 && w->dims[1] > 0 && w->dims[0] > 0 &&
            w->dims[2] * w->dims[3] <= TAPS_MAX &&
            (groups == 1 || (groups == w->dims[0] && w->dims[1] == 1));
+}
+
+/* The largest of what is there with channels last. */
+static bool is_max_pool(const struct last *last, const struct eng_node *node)
+{
+    return rewrite_is(node, "MaxPool") && node->input_count == 1 &&
+           node->output_count == 1 && last->of[node->inputs[0]] &&
+           rewrite_int(node, "storage_order", 0) == 0;
 }
 
 /* Both operands of a QLinearAdd or QLinearMul are there with channels last. */
@@ -147,6 +156,9 @@ static bool walk(struct last *last, struct error *err)
 
         if (is_convolution(last, node)) {
             if (!turn_node(last, &i, "QConvLast", false, err))
+                return false;
+        } else if (is_max_pool(last, node)) {
+            if (!turn_node(last, &i, "MaxPoolLast", false, err))
                 return false;
         } else if (is_binary(last, node)) {
             if (!turn_node(last, &i, node->op, true, err))

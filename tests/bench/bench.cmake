@@ -15,5 +15,7 @@ if(SANITIZE STREQUAL "")
   script_test(unit.engine_steady bench_steady
     ${PROJECT_SOURCE_DIR}/models/solubility/model.onnx 200 6000 40)
 endif()
+add_executable(bench_beside bench/bench_beside.c)
+target_link_libraries(bench_beside PRIVATE engine)
 add_executable(bench_ragged bench/bench_ragged.c)
 target_link_libraries(bench_ragged PRIVATE engine)

@@ -554,6 +554,23 @@ def open_attention_stays():
                              num_heads=3, domain=MS))
 
 
+def channels_last_pool():
+    """The largest of what a convolution made, and of what one reads."""
+    m = Model("channels_last_pool", 13)
+    x, y = Steps(m, 0.02, 100), Steps(m, 0.05, 128)
+    image = x.into(m.input("x", ["b", 4, 9, 7]))
+
+    def conv(value, steps):
+        return m.QLinearConv(
+            value, *steps.list, m.const(bytes_of(4, 4, 3, 3)), m.number(0.004),
+            m.const(np.int8(0)), *y.list, pads=[1, 1, 1, 1])
+
+    pooled = m.MaxPool(conv(image, x), kernel_shape=[3, 3], strides=[2, 2],
+                       pads=[1, 1, 1, 1])
+    m.save(y.out_of(conv(pooled, y)),
+           x.out_of(m.MaxPool(image, kernel_shape=[2, 3], ceil_mode=1)))
+
+
 if __name__ == "__main__":
     for name, make in list(globals().items()):
         if name.startswith(("bypass_", "channels_", "fold_", "fuse_",
