@@ -4,7 +4,9 @@
  * A tile of output channels by positions stays in registers while the kernel
  * walks channels and taps. The inputs need no im2col: tap k of all positions
  * is the input row shifted by k, read unaligned. Weights are packed once so
- * that the channels of a tile lie side by side.
+ * that the channels of a tile lie side by side. Short images of a batch lie in
+ * one line, a border between neighbours, so that they fill vectors together; what
+ * is computed on the borders is left out.
  *
  * The tile has three forms: AVX-512 (8 channels x 3 vectors of 16), AVX2 (4 x 3
  * of 8) and plain vectors of 4 (4 x 2). The character CNN with 80 characters
@@ -14,7 +16,11 @@
 
 #include "conv.h"
 
-enum { LINE_ROWS_MAX = 8, LINE_COLUMNS_MAX = 48 };
+enum {
+    LINE_ROWS_MAX = 8,
+    LINE_COLUMNS_MAX = 48,
+    LINE_POSITIONS = 4 * LINE_COLUMNS_MAX /* of short images, in one line */
+};
 
 struct line_tile {
     const float *x; /* first position of channel 0, border included */
@@ -108,7 +114,9 @@ struct line_state {
     const struct op_conv *conv;
     const struct line_form *form;
     const float *packed; /* [block, channel, tap, rows], then biases */
-    int64_t x_step;      /* of the padded copy of x */
+    int64_t images;      /* at most so many in a line */
+    int64_t pitch;       /* from image to image */
+    int64_t x_step;      /* of a line, borders included */
     int64_t blocks;      /* of `rows` output channels */
 };
 
@@ -158,10 +166,32 @@ static bool conv_line_accepts(const struct op_node *op)
            conv->out_channels >= 4;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Neighbours share a border, as wide as the wider one of an image. */
+static void lay_out(struct line_state *state)
+{
+    const struct op_conv *conv = state->conv;
+    int64_t size = conv->window.in[0];
+    int64_t before = conv->window.pad[0], behind = conv->window.pad_end[0];
+
+    state->pitch = larger(size + larger(before, behind), conv->out_size);
+    state->pitch = larger(state->pitch, 1);
+    state->images = LINE_POSITIONS / state->pitch;
+    if (state->images > conv->batch)
+        state->images = conv->batch;
+    state->images = larger(state->images, 1);
+    /* Tiles read whole vectors: up to one tile beyond the last position. */
+    state->x_step = (state->images - 1) * state->pitch + before + size +
+                    behind + LINE_COLUMNS_MAX;
+}
+
 static bool conv_line_prepare(struct op_node *op, struct error *err)
 {
     const struct op_conv *conv = op->state;
-    const struct op_window *window = &conv->window;
     struct line_state *state = op_alloc(op, sizeof *state, err);
     struct line_how how = {.outs = conv->out_channels,
                            .depth = conv->in_channels * conv->kernel_size};
@@ -173,9 +203,7 @@ static bool conv_line_prepare(struct op_node *op, struct error *err)
     state->form = pick_form();
     how.rows = state->form->rows;
     state->blocks = (conv->out_channels + how.rows - 1) / how.rows;
-    /* Tiles read whole vectors: up to one tile beyond the last position. */
-    state->x_step =
-        window->in[0] + window->pad[0] + window->pad_end[0] + LINE_COLUMNS_MAX;
+    lay_out(state);
     state->packed = op_pack_only(
         op, &key, unpack_weights,
         (size_t)(state->blocks * how.rows * how.depth) * sizeof(float), err);
@@ -185,70 +213,102 @@ static bool conv_line_prepare(struct op_node *op, struct error *err)
     return state->packed != NULL;
 }
 
-/* Copies the channels of one image and puts zeros around them. */
-static void pad_rows(const struct line_state *state, const float *x, float *to)
-{
-    const struct op_window *window = &state->conv->window;
-    size_t size = (size_t)window->in[0];
-    size_t before = (size_t)window->pad[0];
-    size_t behind = (size_t)state->x_step - size - before;
+/* Images that lie in one line, and where their results go. */
+struct line {
+    const struct line_state *state;
+    const float *x; /* padded */
+    float *y;       /* of the first image */
+    int64_t images;
+};
 
-    for (int64_t c = 0; c < state->conv->in_channels; c++) {
-        memset(to, 0, before * sizeof *to);
-        memcpy(to + before, x, size * sizeof *to);
-        memset(to + before + size, 0, behind * sizeof *to);
-        x += size;
-        to += state->x_step;
+/* Lays the images side by side, with zeros around them. */
+static void pad_rows(const struct line_state *state, const float *x,
+                     int64_t images, float *to)
+{
+    const struct op_conv *conv = state->conv;
+    int64_t size = conv->window.in[0];
+
+    memset(to, 0, (size_t)(conv->in_channels * state->x_step) * sizeof *to);
+    for (int64_t n = 0; n < images; n++) {
+        float *row = to + conv->window.pad[0] + n * state->pitch;
+
+        for (int64_t c = 0; c < conv->in_channels; c++) {
+            memcpy(row, x, (size_t)size * sizeof *to);
+            x += size;
+            row += state->x_step;
+        }
     }
 }
 
-/* A tile that sticks out of y is computed beside it, and what fits is copied. */
-static void edge_tile(line_tile_fn run, struct line_tile *tile, int64_t rows,
+/* Computes a tile beside y and copies what belongs to an image. `p`: its first
+ * position; the last of its `columns` may lie beyond the line. */
+static void edge_tile(const struct line *line, line_tile_fn run,
+                      struct line_tile *tile, int64_t channel, int64_t p,
                       int64_t columns)
 {
+    const struct line_state *state = line->state;
+    int64_t size = state->conv->out_size, pitch = state->pitch;
+    int64_t rows = state->conv->out_channels - channel;
     float edge[LINE_ROWS_MAX * LINE_COLUMNS_MAX];
-    float *y = tile->y;
-    int64_t y_step = tile->y_step;
 
+    if (rows > state->form->rows)
+        rows = state->form->rows;
     tile->y = edge;
     tile->y_step = LINE_COLUMNS_MAX;
     run(tile);
-    for (int64_t r = 0; r < rows; r++)
-        memcpy(y + r * y_step, edge + r * LINE_COLUMNS_MAX,
-               (size_t)columns * sizeof *y);
-    tile->y_step = y_step;
-}
+    for (int64_t n = p / pitch; n < line->images && n * pitch < p + columns;
+         n++) {
+        int64_t start = n * pitch > p ? n * pitch : p;
+        int64_t end =
+            n * pitch + size < p + columns ? n * pitch + size : p + columns;
+        float *y = line->y + (n * state->conv->out_channels + channel) * size +
+                   start - n * pitch;
 
-/* All positions of one block of output channels. */
-static void run_block(const struct line_state *state, struct line_tile *tile,
-                      int64_t rows, const float *x, float *y)
-{
-    const struct line_form *form = state->form;
-    int64_t positions = state->conv->out_size;
-
-    for (int64_t p = 0; p < positions;) {
-        int64_t left = positions - p;
-        int64_t vectors = (left + form->lanes - 1) / form->lanes;
-        line_tile_fn run;
-
-        if (vectors > form->columns)
-            vectors = form->columns;
-        run = form->tile[vectors];
-        tile->x = x + p;
-        tile->y = y + p;
-        if (rows == form->rows && left >= vectors * form->lanes)
-            run(tile);
-        else
-            edge_tile(run, tile, rows,
-                      left < vectors * form->lanes ? left
-                                                   : vectors * form->lanes);
-        p += vectors * form->lanes;
+        for (int64_t r = 0; start < end && r < rows; r++)
+            memcpy(y + r * size, edge + r * LINE_COLUMNS_MAX + start - p,
+                   (size_t)(end - start) * sizeof *y);
     }
 }
 
-static void run_image(const struct line_state *state, const float *bias,
-                      const float *x, float *y)
+/* All positions of the block of output channels from `channel` on. */
+static void run_block(const struct line *line, struct line_tile *tile,
+                      int64_t channel)
 {
+    const struct line_state *state = line->state;
+    const struct op_conv *conv = state->conv;
+    const struct line_form *form = state->form;
+    int64_t size = conv->out_size, pitch = state->pitch;
+    int64_t positions = (line->images - 1) * pitch + size;
+    bool is_full = conv->out_channels - channel >= form->rows;
+
+    for (int64_t p = 0; p < positions;) {
+        int64_t image = p / pitch, at = p % pitch;
+        int64_t vectors = (positions - p + form->lanes - 1) / form->lanes;
+        int64_t columns;
+
+        if (at >= size) { /* on a border */
+            p += pitch - at;
+            continue;
+        }
+        if (vectors > form->columns)
+            vectors = form->columns;
+        columns = vectors * form->lanes;
+        tile->x = line->x + p;
+        if (is_full && at + columns <= size) {
+            tile->y =
+                line->y + (image * conv->out_channels + channel) * size + at;
+            tile->y_step = size;
+            form->tile[vectors](tile);
+        } else {
+            edge_tile(line, form->tile[vectors], tile, channel, p, columns);
+        }
+        p += columns;
+    }
+}
+
+static void run_line(const struct line *line, const float *bias)
+{
+    const struct line_state *state = line->state;
     const struct op_conv *conv = state->conv;
     int64_t depth = conv->in_channels * conv->kernel_size;
     float block_bias[LINE_ROWS_MAX] = {0};
@@ -256,19 +316,16 @@ static void run_image(const struct line_state *state, const float *bias,
                              .channels = conv->in_channels,
                              .taps = conv->kernel_size,
                              .dilation = conv->window.dilation[0],
-                             .bias = block_bias,
-                             .y_step = conv->out_size};
+                             .bias = block_bias};
 
     for (int64_t block = 0; block < state->blocks; block++) {
         int64_t first = block * state->form->rows;
-        int64_t rows = conv->out_channels - first;
 
-        if (rows > state->form->rows)
-            rows = state->form->rows;
-        for (int64_t r = 0; bias && r < rows; r++)
-            block_bias[r] = bias[first + r];
+        for (int64_t r = 0; bias && r < state->form->rows; r++)
+            block_bias[r] =
+                first + r < conv->out_channels ? bias[first + r] : 0;
         tile.w = state->packed + first * depth;
-        run_block(state, &tile, rows, x, y + first * conv->out_size);
+        run_block(line, &tile, first);
     }
 }
 
@@ -279,14 +336,19 @@ static bool conv_line_run(const struct op_node *op,
     const struct op_conv *conv = state->conv;
     const float *bias = op_has(op, 2) ? op_in(op, frame, 2) : NULL;
     const float *x = op_in(op, frame, 0);
-    float *y = op_out(op, frame, 0);
+    struct line line = {.state = state,
+                        .x = frame->scratch,
+                        .y = op_out(op, frame, 0),
+                        .images = state->images};
 
     (void)err;
-    for (int64_t n = 0; n < conv->batch; n++) {
-        pad_rows(state, x, frame->scratch);
-        run_image(state, bias, frame->scratch, y);
-        x += conv->in_channels * conv->in_size;
-        y += conv->out_channels * conv->out_size;
+    for (int64_t left = conv->batch; left > 0; left -= line.images) {
+        if (line.images > left)
+            line.images = left;
+        pad_rows(state, x, line.images, frame->scratch);
+        run_line(&line, bias);
+        x += line.images * conv->in_channels * conv->in_size;
+        line.y += line.images * conv->out_channels * conv->out_size;
     }
     return true;
 }

@@ -182,10 +182,18 @@ static void test_one_dimension_matches_the_definition(void **state)
 {
     static const struct shape shapes[] = {
         {1, 64, 96, 80, 6, 0, 1}, /* the character CNN */
-        {1, 64, 96, 161, 1, 0, 1}, {2, 3, 8, 16, 3, 1, 1},
-        {1, 1, 4, 1, 1, 0, 1},     {1, 5, 13, 47, 4, 2, 1},
-        {3, 7, 9, 49, 3, 4, 2},    {1, 2, 17, 33, 2, 40, 3},
+        {1, 64, 96, 161, 1, 0, 1},
+        {2, 3, 8, 16, 3, 1, 1},
+        {1, 1, 4, 1, 1, 0, 1},
+        {1, 5, 13, 47, 4, 2, 1},
+        {3, 7, 9, 49, 3, 4, 2},
+        {1, 2, 17, 33, 2, 40, 3},
         {1, 4, 3, 20, 3, 1, 1}, /* too few channels for a tile */
+        /* short images in one line: more than fit, borders wider than they */
+        {21, 3, 9, 21, 5, 2, 1},
+        {7, 2, 8, 5, 3, 40, 3},
+        {50, 1, 16, 1, 1, 0, 1},
+        {3, 2, 10, 48, 3, 1, 1},
     };
     uint64_t random = 7;
 
@@ -200,7 +208,7 @@ static void test_random_sizes_match_the_definition(void **state)
 
     (void)state;
     for (int i = 0; i < 60; i++) {
-        struct shape s = {.batch = 1 + (int64_t)(unit_random(&random) % 2),
+        struct shape s = {.batch = 1 + (int64_t)(unit_random(&random) % 9),
                           .in = 1 + (int64_t)(unit_random(&random) % 9),
                           .out = 1 + (int64_t)(unit_random(&random) % 20),
                           .size = 12 + (int64_t)(unit_random(&random) % 90),
