@@ -211,16 +211,73 @@ static void check_prefix(struct cg_ir *ir, const struct cg_api *api)
                      api->prefix);
 }
 
+/* ---- OpenAPI documents ---- */
+
+static const struct cg_api *find_api(const struct cg_ir *ir, const char *prefix)
+{
+    for (size_t i = 0; i < ir->api_count; i++)
+        if (same(ir->apis[i]->prefix, prefix))
+            return ir->apis[i];
+    return NULL;
+}
+
+/* Two APIs of one document have no component in common. */
+static void check_components(struct cg_ir *ir, const struct cg_api *a,
+                             const struct cg_api *b)
+{
+    for (size_t i = 0; i < b->defs_count; i++)
+        for (size_t k = 0; k < doc_count(b->defs[i]); k++)
+            if (cg_api_def(a, b->defs[i]->entries[k].key))
+                cg_fault(ir, b->at, "ops.document", "'%s' is also in '%s'",
+                         b->defs[i]->entries[k].key, a->file);
+}
+
+/* What a foreign message is in JSON has to be said. */
+static void check_json(struct cg_ir *ir, const struct cg_api *api,
+                       const struct cg_op *op)
+{
+    if (!api->foreign || !api->document || !op->verb)
+        return;
+    if (op->has_body && !cg_api_def(api, op->request->name))
+        cg_fault(ir, op->at, "ops.document", "'%s' is in no schema",
+                 op->request->name);
+    if (op->reply && !cg_api_def(api, op->reply->name))
+        cg_fault(ir, op->at, "ops.document", "'%s' is in no schema",
+                 op->reply->name);
+}
+
+static void check_document(struct cg_ir *ir, const struct cg_api *api)
+{
+    const struct cg_api *of =
+        api->document ? find_api(ir, api->document) : NULL;
+
+    if (api->failure && !cg_api_def(api, api->failure))
+        cg_fault(ir, api->at, "ops.failure", "'%s' is in no schema",
+                 api->failure);
+    if (!api->document)
+        return;
+    if (!of || of->document || of->foreign)
+        cg_fault(ir, api->at, "ops.document",
+                 "'%s' is no API with a document of its own", api->document);
+    for (size_t i = 0; i < ir->api_count && ir->apis[i] != api; i++)
+        if (same(ir->apis[i]->document, api->document))
+            check_components(ir, ir->apis[i], api);
+    if (of)
+        check_components(ir, of, api);
+}
+
 void cg_check(struct cg_ir *ir)
 {
     for (size_t i = 0; i < ir->api_count; i++) {
         const struct cg_api *api = ir->apis[i];
 
         check_prefix(ir, api);
+        check_document(ir, api);
         for (size_t k = 0; k < api->decl_count; k++)
             check_decl(ir, api->decls[k]);
         for (size_t k = 0; k < api->op_count; k++) {
             check_handler(ir, api, &api->ops[k]);
+            check_json(ir, api, &api->ops[k]);
             for (size_t j = 0; j < k; j++)
                 check_pair(ir, &api->ops[j], &api->ops[k]);
         }

@@ -97,6 +97,7 @@ static void put_op(struct cg_json *json, const struct cg_op *op)
     if (op->reply)
         cg_json_string(json, "reply", op->reply->name);
     put_optional(json, "media", op->media);
+    put_optional(json, "binary", op->binary);
     cg_json_open(json, "binds", '[');
     for (size_t i = 0; i < op->bind_count; i++) {
         cg_json_open(json, NULL, '{');

@@ -138,6 +138,7 @@ struct cg_op {
     const struct cg_decl *request;
     const struct cg_decl *reply; /* NULL: raw bytes of type `media` */
     const char *media;
+    const char *binary; /* bodies may be of this type, too; NULL = JSON only */
     struct cg_bind *binds;
     size_t bind_count;
     bool has_body;
@@ -179,12 +180,17 @@ struct cg_api {
     const char *service;  /* "ModelRuntime" */
     const char *handlers; /* "handle" */
     const char *doc;
+    const char *document; /* prefix of the API whose OpenAPI has this one */
+    const char
+        *failure; /* $defs entry of failed calls; NULL = the common one */
     const struct cg_foreign *foreign; /* NULL: own messages */
     struct cg_decl **decls;
     size_t decl_count, decl_capacity;
     struct cg_op *ops;
     size_t op_count;
-    const struct doc_node **defs; /* `$defs` of each schema file */
+    /* `$defs` of each schema file; of a foreign API: the JSON of its messages,
+     * by their names */
+    const struct doc_node **defs;
     size_t defs_count;
     const char *proto;     /* "specserve/runtime/v1/runtime.proto" */
     const char *c_package; /* package of the C profile: prefix, or package */

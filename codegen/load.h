@@ -58,7 +58,11 @@ void cg_load_foreign_decls(struct cg_ir *ir, struct cg_api *api);
 /* ops/<file>: the API with its operations; schemas are loaded with it. */
 void cg_load_ops(struct cg_ir *ir, const char *file, const char *scratch);
 
-/* schema/<file> listed by an API: its $defs become messages and enums. */
+/* schema/<file> listed by an API: its $defs, as they are. */
+void cg_load_defs(struct cg_ir *ir, struct cg_api *api,
+                  const char *const *files, size_t count);
+
+/* The same, and they become messages and enums. */
 void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
                     const char *const *files, size_t count);
 

@@ -19,8 +19,9 @@ struct reader {
 };
 
 static const char *const file_keys[] = {
-    "api",     "prefix",   "handlers",   "service", "doc", "schemas",
-    "foreign", "defaults", "operations", "version", NULL};
+    "api",      "prefix",  "handlers", "service",    "doc",
+    "schemas",  "foreign", "defaults", "operations", "version",
+    "document", "failure", NULL};
 
 static const char *const default_keys[] = {
     "run",    "stream",  "safety",   "deadline_ms", "max_body",
@@ -29,7 +30,7 @@ static const char *const default_keys[] = {
 static const char *const op_keys[] = {
     "doc",    "rest",     "grpc",        "query",  "request", "response",
     "media",  "run",      "stream",      "safety", "failure", "declines",
-    "errors", "max_body", "deadline_ms", "codec",  NULL};
+    "errors", "max_body", "deadline_ms", "codec",  "binary",  NULL};
 
 static const char *const verbs[] = {"GET",   "POST",   "PUT",
                                     "PATCH", "DELETE", NULL};
@@ -364,6 +365,7 @@ static void load_op(struct reader *reader, const struct doc_entry *entry,
                  "'%s' has neither a REST nor a gRPC form", op->name);
     op->handler = cg_text(ir, "%s_%s", api->handlers, op->name);
     load_codec(reader, op, node);
+    op->binary = doc_string(doc_get(node, "binary"), NULL);
     if (op->own_failure)
         op->failer = cg_text(ir, "fail%s_%s", api->handlers + strlen("handle"),
                              op->name);
@@ -386,13 +388,16 @@ static void load_messages(struct reader *reader, const struct doc_node *root,
     const char *foreign = doc_string(doc_get(root, "foreign"), NULL);
     const char **files = cg_zalloc(ir, doc_count(list), sizeof *files);
 
-    if (!list == !foreign) {
+    if (!list && !foreign) {
         cg_fault(ir, reader->api->at, "ops.messages",
-                 "needs either 'schemas' or 'foreign'");
+                 "needs 'schemas' or 'foreign'");
         reader->api->broken = true;
         return;
     }
+    for (size_t i = 0; i < doc_count(list); i++)
+        files[i] = from_ops(doc_string(doc_item(list, i), ""));
     if (foreign) {
+        cg_load_defs(ir, reader->api, files, doc_count(list));
         reader->api->foreign = cg_load_foreign(ir, from_ops(foreign), scratch);
         reader->api->broken =
             !reader->api->foreign || !reader->api->foreign->descriptor.bytes;
@@ -400,8 +405,6 @@ static void load_messages(struct reader *reader, const struct doc_node *root,
             cg_load_foreign_decls(ir, reader->api);
         return;
     }
-    for (size_t i = 0; i < doc_count(list); i++)
-        files[i] = from_ops(doc_string(doc_item(list, i), ""));
     cg_load_schema(ir, reader->api, files, doc_count(list));
 }
 
@@ -420,6 +423,8 @@ static struct cg_api *add_api(struct reader *reader,
         .doc = cg_load_string(ir, file, root, "ops.file", "doc"),
         .handlers = handlers,
         .version = doc_string(doc_get(root, "version"), NULL),
+        .document = doc_string(doc_get(root, "document"), NULL),
+        .failure = doc_string(doc_get(root, "failure"), NULL),
         .at = cg_at(file, root),
     };
     if (strncmp(handlers, "handle", 6) != 0)

@@ -413,23 +413,31 @@ static void declare(struct reader *reader, const struct doc_node *defs)
     }
 }
 
+void cg_load_defs(struct cg_ir *ir, struct cg_api *api,
+                  const char *const *files, size_t count)
+{
+    api->defs = cg_zalloc(ir, count, sizeof *api->defs);
+    for (size_t i = 0; i < count; i++) {
+        const struct doc_node *root = cg_load_tree(ir, files[i]);
+
+        api->defs[api->defs_count++] = doc_get(root, "$defs");
+        if (root)
+            cg_load_keys(ir, cg_load_name(ir, files[i]), root, "schema.keyword",
+                         root_keywords);
+        else
+            api->broken = true;
+    }
+}
+
 void cg_load_schema(struct cg_ir *ir, struct cg_api *api,
                     const char *const *files, size_t count)
 {
     struct reader reader = {.ir = ir, .api = api};
 
-    api->defs = cg_zalloc(ir, count, sizeof *api->defs);
-    for (size_t i = 0; i < count; i++) {
-        const struct doc_node *root = cg_load_tree(ir, files[i]);
-
-        if (!root) {
-            api->broken = true;
-            continue;
-        }
+    cg_load_defs(ir, api, files, count);
+    for (size_t i = 0; i < api->defs_count; i++) {
         reader.file = cg_load_name(ir, files[i]);
-        cg_load_keys(ir, reader.file, root, "schema.keyword", root_keywords);
-        api->defs[api->defs_count++] = doc_get(root, "$defs");
-        declare(&reader, doc_get(root, "$defs"));
+        declare(&reader, api->defs[i]);
     }
     fill_decls(&reader);
 }

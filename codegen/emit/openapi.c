@@ -1,11 +1,13 @@
 /*
- * openapi: gen/openapi/<prefix>.json, the REST side of each API as OpenAPI
- * 3.1, and gen/c/openapi.[ch], the same text for the server to hand out.
+ * openapi: gen/openapi/<prefix>.json, the REST side of each program as OpenAPI
+ * 3.1, and gen/c/openapi.[ch], the same text for the server to hand out. An API
+ * that names another one as its `document` stands in that one's.
  *
  * OpenAPI 3.1 schemas are JSON Schema 2020-12, so the schemas of api/ are
  * copied: without our own x- keywords, and with references to components. A
  * union becomes anyOf, because its last alternative takes any value and oneOf
- * would then match twice.
+ * would then match twice. Messages of a foreign API have their JSON in $defs of
+ * their names.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +15,18 @@
 #include "emit.h"
 #include "json.h"
 #include "schema.h"
+
+/* One REST form of an endpoint. */
+struct form {
+    const struct cg_api *api;
+    const struct cg_op *op; /* its other forms are cg_op, too */
+    size_t number;          /* 0 = the endpoint's own form */
+};
+
+struct forms {
+    struct form *list;
+    size_t count, capacity;
+};
 
 /* The components that the paths refer to, in the order of api/. */
 struct used {
@@ -41,7 +55,7 @@ static void use_node(struct used *used, const struct doc_node *node)
 
     if (name)
         use(used, name);
-    for (size_t i = 0; node && i < doc_count(node); i++)
+    for (size_t i = 0; i < doc_count(node); i++)
         use_node(used, node->type == DOC_MAP ? node->entries[i].value
                                              : doc_item(node, i));
 }
@@ -130,6 +144,14 @@ static bool is_bound(const struct cg_op *op, const char *name)
     return false;
 }
 
+/* Of foreign messages only texts are taken from a URL. */
+static void put_text_schema(struct cg_json *json)
+{
+    cg_json_open(json, "schema", '{');
+    cg_json_string(json, "type", "string");
+    cg_json_close(json, '}');
+}
+
 static void put_parameters(struct cg_json *json, const struct cg_op *op)
 {
     if (!op->bind_count)
@@ -147,7 +169,10 @@ static void put_parameters(struct cg_json *json, const struct cg_op *op)
                      path || (field->flags & MSG_REQUIRED) != 0);
         if (field->doc)
             cg_json_string(json, "description", field->doc);
-        put_schema(json, "schema", field_schema(op, bind->name));
+        if (field_schema(op, bind->name))
+            put_schema(json, "schema", field_schema(op, bind->name));
+        else
+            put_text_schema(json);
         cg_json_close(json, '}');
     }
     cg_json_close(json, ']');
@@ -185,40 +210,45 @@ static bool must_have_body(const struct cg_op *op)
     return false;
 }
 
-static void put_body(struct cg_json *json, const struct cg_op *op)
+/* A media type and its schema, a component; NULL: any. */
+static void put_media(struct cg_json *json, const char *media,
+                      const char *component)
 {
-    if (!op->has_body)
-        return;
-    cg_json_open(json, "requestBody", '{');
-    cg_json_bool(json, "required", must_have_body(op));
-    cg_json_open(json, "content", '{');
-    cg_json_open(json, "application/json", '{');
-    if (op->bind_count) {
-        put_rest_of_request(json, op);
-    } else {
-        cg_json_open(json, "schema", '{');
-        put_ref(json, op->request->name);
-        cg_json_close(json, '}');
-    }
-    cg_json_close(json, '}');
-    cg_json_close(json, '}');
-    cg_json_close(json, '}');
-}
-
-/* ---- responses ---- */
-
-static void put_content(struct cg_json *json, const char *media,
-                        const char *component)
-{
-    cg_json_open(json, "content", '{');
     cg_json_open(json, media, '{');
     cg_json_open(json, "schema", '{');
     if (component)
         put_ref(json, component);
     cg_json_close(json, '}');
     cg_json_close(json, '}');
+}
+
+static void put_body(struct cg_json *json, const struct form *form)
+{
+    const struct cg_op *op = form->op;
+    bool foreign = form->api->foreign != NULL;
+
+    if (!op->has_body)
+        return;
+    cg_json_open(json, "requestBody", '{');
+    cg_json_bool(json, "required",
+                 foreign ? doc_get(cg_api_def(form->api, op->request->name),
+                                   "required") != NULL
+                         : must_have_body(op));
+    cg_json_open(json, "content", '{');
+    if (op->bind_count && !foreign) {
+        cg_json_open(json, "application/json", '{');
+        put_rest_of_request(json, op);
+        cg_json_close(json, '}');
+    } else {
+        put_media(json, "application/json", op->request->name);
+    }
+    if (op->binary)
+        put_media(json, op->binary, NULL);
+    cg_json_close(json, '}');
     cg_json_close(json, '}');
 }
+
+/* ---- responses ---- */
 
 /* 200 in the catalogue is an answer, unless the endpoint refuses those. */
 static int status_of(const struct cg_op *op, const struct cg_error *error)
@@ -242,9 +272,11 @@ static void describe(const struct cg_op *op, int status, struct buf *text,
     }
 }
 
-static void put_failure(struct cg_json *json, const struct cg_op *op,
+static void put_failure(struct cg_json *json, const struct form *form,
                         int status)
 {
+    const struct cg_op *op = form->op;
+    const char *failure = form->api->failure ? form->api->failure : "Error";
     struct buf text = {0};
     char key[16];
     bool later;
@@ -265,25 +297,33 @@ static void put_failure(struct cg_json *json, const struct cg_op *op,
         cg_json_close(json, '}');
         cg_json_close(json, '}');
     }
-    put_content(json, "application/json",
-                op->own_failure ? op->reply->name : "Error");
+    cg_json_open(json, "content", '{');
+    put_media(json, "application/json",
+              op->own_failure ? op->reply->name : failure);
+    cg_json_close(json, '}');
     cg_json_close(json, '}');
     buf_release(&text);
 }
 
-static void put_responses(struct cg_json *json, const struct cg_op *op)
+static void put_responses(struct cg_json *json, const struct form *form)
 {
+    const struct cg_op *op = form->op;
+
     cg_json_open(json, "responses", '{');
     cg_json_open(json, "200", '{');
     cg_json_string(json, "description",
                    op->reply && op->reply->doc ? op->reply->doc : op->doc);
-    put_content(json, op->reply ? "application/json" : op->media,
-                op->reply ? op->reply->name : NULL);
+    cg_json_open(json, "content", '{');
+    put_media(json, op->reply ? "application/json" : op->media,
+              op->reply ? op->reply->name : NULL);
+    if (op->binary)
+        put_media(json, op->binary, NULL);
+    cg_json_close(json, '}');
     cg_json_close(json, '}');
     for (int status = 201; status < 600; status++)
         for (size_t i = 0; i < op->error_count; i++)
             if (status_of(op, op->errors[i]) == status) {
-                put_failure(json, op, status);
+                put_failure(json, form, status);
                 break;
             }
     cg_json_close(json, '}');
@@ -291,47 +331,48 @@ static void put_responses(struct cg_json *json, const struct cg_op *op)
 
 /* ---- paths ---- */
 
-static void put_op(struct cg_json *json, const struct cg_api *api,
-                   const struct cg_op *op)
+static void put_op(struct cg_json *json, const struct form *form)
 {
-    char verb[8] = "";
+    const struct cg_op *op = form->op;
+    char verb[8] = "", id[128];
 
     for (size_t i = 0; op->verb[i] && i < sizeof verb - 1; i++)
         verb[i] = (char)(op->verb[i] | 0x20); /* lower case */
+    (void)snprintf(id, sizeof id, form->number ? "%s_%zu" : "%s", op->name,
+                   form->number + 1);
     cg_json_open(json, verb, '{');
-    cg_json_string(json, "operationId", op->name);
+    cg_json_string(json, "operationId", id);
     cg_json_string(json, "summary", op->doc);
     cg_json_open(json, "tags", '[');
-    cg_json_string(json, NULL, api->service);
+    cg_json_string(json, NULL, form->api->service);
     cg_json_close(json, ']');
     put_parameters(json, op);
-    put_body(json, op);
-    put_responses(json, op);
+    put_body(json, form);
+    put_responses(json, form);
     cg_json_close(json, '}');
 }
 
-/* Endpoints of one path stand together, at the place of the first. */
-static bool is_first_of_path(const struct cg_api *api, size_t index)
+static bool is_of_path(const struct form *form, const char *path)
 {
-    for (size_t i = 0; i < index; i++)
-        if (api->ops[i].path &&
-            strcmp(api->ops[i].path, api->ops[index].path) == 0)
-            return false;
-    return true;
+    return strcmp(form->op->path, path) == 0;
 }
 
-static void put_paths(struct cg_json *json, const struct cg_api *api)
+/* Endpoints of one path stand together, at the place of the first. */
+static void put_paths(struct cg_json *json, const struct forms *forms)
 {
     cg_json_open(json, "paths", '{');
-    for (size_t i = 0; i < api->op_count; i++) {
-        const char *path = api->ops[i].path;
+    for (size_t i = 0; i < forms->count; i++) {
+        const char *path = forms->list[i].op->path;
+        size_t first = 0;
 
-        if (!path || !is_first_of_path(api, i))
+        while (!is_of_path(&forms->list[first], path))
+            first++;
+        if (first < i)
             continue;
         cg_json_open(json, path, '{');
-        for (size_t k = i; k < api->op_count; k++)
-            if (api->ops[k].path && strcmp(api->ops[k].path, path) == 0)
-                put_op(json, api, &api->ops[k]);
+        for (size_t k = i; k < forms->count; k++)
+            if (is_of_path(&forms->list[k], path))
+                put_op(json, &forms->list[k]);
         cg_json_close(json, '}');
     }
     cg_json_close(json, '}');
@@ -379,37 +420,45 @@ static void put_error(struct cg_json *json)
     cg_json_close(json, '}');
 }
 
-static void collect(const struct cg_api *api, struct used *used)
+static void collect(const struct form *form, struct used *used)
 {
-    for (size_t i = 0; i < api->op_count; i++) {
-        const struct cg_op *op = &api->ops[i];
+    const struct cg_op *op = form->op;
 
-        if (!op->verb)
-            continue;
-        if (op->has_body && !op->bind_count)
-            use(used, op->request->name);
-        else
-            use_node(used, op->request->schema);
-        if (op->reply)
-            use(used, op->reply->name);
-    }
+    if (op->has_body && (!op->bind_count || form->api->foreign))
+        use(used, op->request->name);
+    else
+        use_node(used, op->request->schema);
+    if (op->reply)
+        use(used, op->reply->name);
+    if (form->api->failure)
+        use(used, form->api->failure);
 }
 
-static void put_components(struct cg_json *json, const struct cg_api *api,
-                           struct cg_out *out)
+static void put_schemas_of(struct cg_json *json, const struct cg_api *api,
+                           const struct used *used)
 {
-    struct used used = {.api = api, .ir = out->ir};
-
-    collect(api, &used);
-    cg_json_open(json, "components", '{');
-    cg_json_open(json, "schemas", '{');
     for (size_t i = 0; i < api->defs_count; i++)
         for (size_t k = 0; k < doc_count(api->defs[i]); k++) {
             const struct doc_entry *entry = &api->defs[i]->entries[k];
 
-            if (is_used(&used, entry->key))
+            if (is_used(used, entry->key))
                 put_schema(json, entry->key, entry->value);
         }
+}
+
+/* Forms of one API stand together. */
+static void put_components(struct cg_json *json, const struct forms *forms,
+                           struct cg_ir *ir)
+{
+    cg_json_open(json, "components", '{');
+    cg_json_open(json, "schemas", '{');
+    for (size_t i = 0; i < forms->count;) {
+        struct used used = {.api = forms->list[i].api, .ir = ir};
+
+        for (; i < forms->count && forms->list[i].api == used.api; i++)
+            collect(&forms->list[i], &used);
+        put_schemas_of(json, used.api, &used);
+    }
     put_error(json);
     cg_json_close(json, '}');
     cg_json_close(json, '}');
@@ -417,20 +466,49 @@ static void put_components(struct cg_json *json, const struct cg_api *api,
 
 /* ---- the document ---- */
 
-/* A foreign API has a description of its own, which others wrote. */
-static bool has_rest(const struct cg_api *api)
+static void add_forms(struct cg_ir *ir, const struct cg_api *api,
+                      struct forms *forms)
 {
-    if (api->foreign)
-        return false;
+    for (size_t i = 0; i < api->op_count; i++)
+        for (size_t k = 0; k <= api->ops[i].also_count; k++) {
+            const struct cg_op *op =
+                k ? &api->ops[i].also[k - 1] : &api->ops[i];
+
+            if (!op->verb)
+                continue;
+            forms->list = cg_grow(ir, forms->list, forms->count,
+                                  &forms->capacity, sizeof *forms->list);
+            forms->list[forms->count++] =
+                (struct form){.api = api, .op = op, .number = k};
+        }
+}
+
+/* The REST forms of the API, then of those that stand in its document. */
+static struct forms forms_of(struct cg_ir *ir, const struct cg_api *api)
+{
+    struct forms forms = {0};
+
+    add_forms(ir, api, &forms);
+    for (size_t i = 0; i < ir->api_count; i++)
+        if (ir->apis[i]->document &&
+            strcmp(ir->apis[i]->document, api->prefix) == 0)
+            add_forms(ir, ir->apis[i], &forms);
+    return forms;
+}
+
+/* Does the API have a document of its own? */
+static bool has_document(const struct cg_api *api)
+{
     for (size_t i = 0; i < api->op_count; i++)
         if (api->ops[i].verb)
-            return true;
+            return !api->document && !api->foreign;
     return false;
 }
 
 static void put_document(const struct cg_api *api, struct cg_out *out,
                          struct buf *to)
 {
+    const struct forms forms = forms_of(out->ir, api);
     const char *last = strrchr(api->package, '.');
     const char *version = api->version ? api->version
                           : last       ? last + 1
@@ -453,8 +531,8 @@ static void put_document(const struct cg_api *api, struct cg_out *out,
     cg_json_string(&json, "url", "/");
     cg_json_close(&json, '}');
     cg_json_close(&json, ']');
-    put_paths(&json, api);
-    put_components(&json, api, out);
+    put_paths(&json, &forms);
+    put_components(&json, &forms, out->ir);
     cg_json_close(&json, '}');
     buf_char(to, '\n');
 }
@@ -489,7 +567,7 @@ static void put_header(const struct cg_ir *ir, struct buf *to)
                    "#include <stddef.h>\n\n"
                    "/* The OpenAPI documents, each with its length. */\n");
     for (size_t i = 0; i < ir->api_count; i++)
-        if (has_rest(ir->apis[i]))
+        if (has_document(ir->apis[i]))
             buf_printf(to,
                        "extern const char openapi_%s_json[];\n"
                        "extern const size_t openapi_%s_json_size;\n",
@@ -512,7 +590,7 @@ void cg_emit_openapi(const struct cg_ir *ir, struct cg_out *out)
         const struct cg_api *api = ir->apis[i];
         struct buf *to;
 
-        if (!has_rest(api))
+        if (!has_document(api))
             continue;
         to = cg_out_open(out, cg_text(out->ir, "openapi/%s.json", api->prefix));
         put_document(api, out, to);

@@ -9,7 +9,5 @@ extern const char openapi_registry_json[];
 extern const size_t openapi_registry_json_size;
 extern const char openapi_runtime_json[];
 extern const size_t openapi_runtime_json_size;
-extern const char openapi_text_json[];
-extern const size_t openapi_text_json_size;
 
 #endif

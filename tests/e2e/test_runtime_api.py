@@ -181,6 +181,18 @@ class RuntimeApi(harness.Case):
     def test_openapi_is_the_generated_document(self):
         self.assertEqual(self.get("/openapi.json"), OPENAPI)
 
+    def test_openapi_has_every_route(self):
+        """Those of the tables that the door walks."""
+        routes = set()
+        for table in ("runtime", "text", "oip"):
+            text = (harness.ROOT / f"gen/c/{table}_routes.c").read_text()
+            routes |= set(re.findall(
+                r'\.verb = "(\w+)",\s+\.path = "([^"]+)"', text))
+        self.assertGreater(len(routes), 25)
+        self.assertEqual(routes, {(verb.upper(), path)
+                                  for path, item in OPENAPI["paths"].items()
+                                  for verb in item})
+
     # ---- /health, /capabilities, /acceptable_ranges ----
 
     def test_h1_health_says_ok_model_and_version(self):
