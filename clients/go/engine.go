@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -220,7 +221,7 @@ func (c *Client) attempt(ctx context.Context, op *operation, request interface{}
 		return c.invoke(ctx, to, call, header)
 	}
 	until, _ := ctx.Deadline()
-	header.Set("X-Request-Timeout", strconv.FormatFloat(time.Until(until).Seconds(), 'f', 3, 64))
+	header.Set("X-Request-Timeout", strconv.FormatFloat(math.Max(time.Until(until).Seconds(), 0.001), 'f', 3, 64))
 	return c.send(ctx, to, call, header), nil
 }
 

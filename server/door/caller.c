@@ -46,6 +46,8 @@ bool caller_limit_time(struct srv_call *call, struct error *err)
     if (!parse_seconds(text, &ns))
         return fail(err, ERR_BAD_REQUEST,
                     "X-Request-Timeout is not a number of seconds");
+    if (ns == 0)
+        return fail(err, ERR_BAD_REQUEST, "X-Request-Timeout is zero");
     if (call->started_ns + ns < call->deadline_ns)
         call->deadline_ns = call->started_ns + ns;
     return true;

@@ -14,7 +14,7 @@
 #include "call.h"
 
 /* Makes call->deadline_ns earlier if the caller waits less long. BAD_REQUEST:
- * the header is not a number of seconds up to 10^9. */
+ * the header is not a number of seconds up to 10^9, or is zero. */
 bool caller_limit_time(struct srv_call *call, struct error *err);
 
 /*

@@ -44,6 +44,7 @@ struct door_options {
     uint32_t deadline_ms; /* default of endpoints without their own; 30000 */
     uint32_t header_timeout_ms; /* first byte of a head to its last; 10000 */
     uint32_t idle_timeout_ms;   /* between requests; 300000 */
+    uint32_t stall_ms;          /* gRPC: of a peer that does not read; 30000 */
 };
 
 struct door;

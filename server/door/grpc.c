@@ -32,6 +32,7 @@ enum {
     DEFAULT_BODY = 1 << 20,
     DEFAULT_DEADLINE_MS = 30000,
     DEFAULT_IDLE_MS = 300000,
+    DEFAULT_STALL_MS = 30000, /* a write may take this long */
     STREAMS_PER_CONNECTION = 100,
     METADATA_BYTES = 8192,
     CONNECTION_AGE_MS = 3600000, /* then GOAWAY, so that clients spread anew */
@@ -313,6 +314,7 @@ static struct grpc_door *door_new(const struct grpc_door_options *options)
         limits->deadline_ms ? limits->deadline_ms : DEFAULT_DEADLINE_MS;
     door->idle_timeout_ms =
         limits->idle_timeout_ms ? limits->idle_timeout_ms : DEFAULT_IDLE_MS;
+    door->stall_ms = limits->stall_ms ? limits->stall_ms : DEFAULT_STALL_MS;
     atomic_init(&door->sweep_ns, clock_now_ns() + sweep_period_ns);
     return door;
 }

@@ -7,8 +7,9 @@
  * which saves an event; a call that waits for a worker is watched from the
  * start, so that a client that leaves is noticed while it waits.
  *
- * An OP_EACH call repeats that: the batch that carries an answer also reads the
- * next message, so there is never more than one of them in memory.
+ * An OP_EACH call repeats that: the next message is read when the answer to the
+ * one before is on its way, so there is never more than one of them in memory,
+ * and a peer that does not read is told apart from one that says nothing.
  */
 #include <stdlib.h>
 
@@ -85,21 +86,43 @@ static void end_each(struct grpc_rpc *rpc)
     rpc_put(rpc);
 }
 
-/* Sends `message` (NULL: nothing yet) and reads the next request. */
-static void move_each(struct grpc_rpc *rpc, grpc_byte_buffer *message)
+static void moved_each(struct grpc_tag *tag, bool ok);
+
+/* Reads the next request. */
+static void read_each(struct grpc_rpc *rpc)
 {
-    grpc_op ops[3];
+    grpc_op ops[2];
     size_t count = rpc_add_head(rpc, ops, 0);
 
-    if (message) {
-        ops[count] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
-        ops[count++].data.send_message.send_message = message;
-    }
     ops[count] = (grpc_op){.op = GRPC_OP_RECV_MESSAGE};
     ops[count++].data.recv_message.recv_message = &rpc->payload;
     atomic_store(&rpc->give_up_ns, clock_now_ns() + rpc->door->idle_timeout_ms *
                                                         (uint64_t)1000000);
+    rpc->moved = (struct grpc_tag){.done = moved_each, .owner = rpc};
     rpc_start(rpc, ops, count, &rpc->moved);
+    rpc_put(rpc);
+}
+
+/* The answer is on its way; its reference goes on to the next request. */
+static void sent_each(struct grpc_tag *tag, bool ok)
+{
+    struct grpc_rpc *rpc = tag->owner;
+
+    if (ok)
+        read_each(rpc);
+    else /* the client is gone */
+        end_each(rpc);
+}
+
+static void send_each(struct grpc_rpc *rpc, grpc_byte_buffer *message)
+{
+    grpc_op op = {.op = GRPC_OP_SEND_MESSAGE};
+
+    op.data.send_message.send_message = message;
+    atomic_store(&rpc->give_up_ns,
+                 rpc_write_limit_ns(rpc, grpc_byte_buffer_length(message)));
+    rpc->moved = (struct grpc_tag){.done = sent_each, .owner = rpc};
+    rpc_start(rpc, &op, 1, &rpc->moved);
     rpc_put(rpc);
 }
 
@@ -115,11 +138,11 @@ static void answer_each(struct srv_call *call)
     }
     message = rpc_take_bytes(&call->out);
     rpc_forget_message(rpc);
-    move_each(rpc, message);
+    send_each(rpc, message);
     grpc_byte_buffer_destroy(message);
 }
 
-/* The batch of move_each() is done; its reference goes on to the answer. */
+/* The batch of read_each() is done; its reference goes on to the answer. */
 static void moved_each(struct grpc_tag *tag, bool ok)
 {
     struct grpc_rpc *rpc = tag->owner;
@@ -156,9 +179,8 @@ static void accepted(struct grpc_tag *tag, bool ok)
     if (!op) {
         refuse_unknown(rpc);
     } else if (op->stream == OP_EACH) {
-        rpc->moved = (struct grpc_tag){.done = moved_each, .owner = rpc};
         rpc_watch(rpc);
-        move_each(rpc, NULL);
+        read_each(rpc);
     } else {
         serve(rpc, answer);
     }

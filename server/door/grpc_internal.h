@@ -94,7 +94,7 @@ struct grpc_door {
     atomic_uint_fast64_t *next_id;
     size_t max_body;     /* of endpoints without their own */
     size_t largest_body; /* of any */
-    uint32_t deadline_ms, idle_timeout_ms;
+    uint32_t deadline_ms, idle_timeout_ms, stall_ms;
     atomic_uint_fast64_t sweep_ns; /* when to look for stalled calls next */
     const char **services;         /* of the tables and our own */
     size_t service_count;
@@ -162,7 +162,7 @@ size_t rpc_add_head(struct grpc_rpc *rpc, grpc_op *ops, size_t count);
 void rpc_finish(struct grpc_rpc *rpc, struct grpc_tag *tag);
 
 /* When a write of `size` bytes that starts now counts as stalled. */
-uint64_t rpc_write_limit_ns(size_t size);
+uint64_t rpc_write_limit_ns(const struct grpc_rpc *rpc, size_t size);
 
 /* ---- grpc_ending.c ---- */
 

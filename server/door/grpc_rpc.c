@@ -18,8 +18,7 @@
 #include "wire_scan.h"
 
 enum {
-    WRITE_STALL_MS = 30000,  /* a write may take this long ... */
-    WRITE_BYTES_PER_MS = 64, /* ... and longer by its size at this rate */
+    WRITE_BYTES_PER_MS = 64, /* writes may take longer by size at this rate */
     ARENA_BASE = 128 << 20   /* an arena may grow to this and 4 x the body */
 };
 
@@ -164,10 +163,10 @@ size_t rpc_add_head(struct grpc_rpc *rpc, grpc_op *ops, size_t count)
     return count + 1;
 }
 
-uint64_t rpc_write_limit_ns(size_t size)
+uint64_t rpc_write_limit_ns(const struct grpc_rpc *rpc, size_t size)
 {
     return clock_now_ns() +
-           (WRITE_STALL_MS + size / WRITE_BYTES_PER_MS) * ns_per_ms;
+           (rpc->door->stall_ms + size / WRITE_BYTES_PER_MS) * ns_per_ms;
 }
 
 /* ---- receive ---- */
@@ -349,7 +348,7 @@ void rpc_finish(struct grpc_rpc *rpc, struct grpc_tag *tag)
         ops[count] = (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
         ops[count++].data.recv_close_on_server.cancelled = &rpc->core_cancelled;
     }
-    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(size));
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(rpc, size));
     rpc_start(rpc, ops, count, tag);
     grpc_ending_release(&ending);
     if (message)

@@ -74,7 +74,7 @@ static void send_next_locked(struct door_stream *stream)
     if (stream->count && !first)
         ops[count].flags = GRPC_WRITE_BUFFER_HINT;
     ops[count++].data.send_message.send_message = message;
-    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(size));
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(rpc, size));
     rpc_start(rpc, ops, count, &stream->sent);
     grpc_byte_buffer_destroy(message);
 }
@@ -96,7 +96,7 @@ static void send_head_locked(struct door_stream *stream)
     struct grpc_rpc *rpc = stream->rpc;
     grpc_op op;
 
-    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(0));
+    atomic_store(&rpc->give_up_ns, rpc_write_limit_ns(rpc, 0));
     rpc_start(rpc, &op, rpc_add_head(rpc, &op, 0), &stream->sent);
 }
 

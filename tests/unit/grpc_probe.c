@@ -124,7 +124,7 @@ static bool push(void *context, struct srv_call *call, grpc_answer *answer)
     return queue_push(context, call, answer);
 }
 
-static int set_up(void **state, uint32_t idle_timeout_ms)
+static int set_up(void **state, uint32_t idle_timeout_ms, uint32_t stall_ms)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     struct door_options options = {.tables = tables,
@@ -132,6 +132,7 @@ static int set_up(void **state, uint32_t idle_timeout_ms)
                                    .finished = finished,
                                    .max_body = PROBE_BODY_LIMIT,
                                    .idle_timeout_ms = idle_timeout_ms,
+                                   .stall_ms = stall_ms,
                                    .grpc_threads = 2};
     struct error err;
 
@@ -153,12 +154,17 @@ static int set_up(void **state, uint32_t idle_timeout_ms)
 
 int probe_set_up(void **state)
 {
-    return set_up(state, 0);
+    return set_up(state, 0, 0);
 }
 
 int probe_set_up_impatient(void **state)
 {
-    return set_up(state, 300);
+    return set_up(state, 300, 0);
+}
+
+int probe_set_up_stalling(void **state)
+{
+    return set_up(state, 0, 300);
 }
 
 int probe_tear_down(void **state)

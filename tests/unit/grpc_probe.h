@@ -40,6 +40,9 @@ int probe_set_up(void **state);
 
 /* The same, but who says nothing for 300 ms is cut. */
 int probe_set_up_impatient(void **state);
+
+/* The same, but who does not read for 300 ms is cut. */
+int probe_set_up_stalling(void **state);
 int probe_tear_down(void **state);
 
 void probe_pause(void);

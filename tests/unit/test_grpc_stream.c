@@ -274,6 +274,30 @@ static void test_grpc_each_cuts_a_client_that_says_nothing(void **state)
     buf_release(&reply);
 }
 
+/* As many requests as it likes, and no answer is read: the client's gRPC takes
+ * 4 MiB in without being asked, no more than one may be in ours. */
+static void test_grpc_each_cuts_a_reader_that_stops(void **state)
+{
+    enum { SIZE = 900, BUFFERED_MAX = 5 << 20, ROUNDS = 100000 };
+    struct probe *probe = *state;
+    struct client_call call;
+    struct buf request;
+    char text[SIZE] = "";
+    int sent = 0;
+
+    memset(text, 'x', SIZE - 1);
+    request = probe_request(text);
+    client_start(&probe->client, &call, "/test.Probe/Talk", PROBE_PATIENCE_MS);
+    while (sent < ROUNDS &&
+           client_send(&call, request.data, request.size, false))
+        sent++;
+    assert_true(sent < ROUNDS);
+    assert_int_equal(client_finish(&call), GRPC_STATUS_DEADLINE_EXCEEDED);
+    assert_in_range(atomic_load(&probe->finished), 1, BUFFERED_MAX / SIZE);
+    client_free(&call);
+    buf_release(&request);
+}
+
 /* ---- health ---- */
 
 /* HealthCheckResponse.status of what is read next. */
@@ -378,6 +402,10 @@ static void test_grpc_door_takes_no_socket_once_it_is_shut(void **state)
 #define PROBE_TEST(test)                                                       \
     cmocka_unit_test_setup_teardown(test, probe_set_up, probe_tear_down)
 
+#define STALLING_TEST(test)                                                    \
+    cmocka_unit_test_setup_teardown(test, probe_set_up_stalling,               \
+                                    probe_tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_grpc_each_cuts_a_client_that_says_nothing,
             probe_set_up_impatient, probe_tear_down),
+        STALLING_TEST(test_grpc_each_cuts_a_reader_that_stops),
         PROBE_TEST(test_grpc_health_follows_the_door),
         PROBE_TEST(test_grpc_health_does_not_know_other_services),
         PROBE_TEST(test_grpc_door_drains_what_runs),

@@ -355,6 +355,24 @@ static void test_tokenizer_refuses_what_it_cannot_do(void **state)
     }
 }
 
+/* A file from elsewhere may carry one; it is no part of a tokenizer. */
+static void test_tokenizer_runs_no_template(void **state)
+{
+    char *text = altered("\"version\":\"1.0\"",
+                         "\"version\":\"1.0\",\"chat_template\":"
+                         "\"{{ ''.__class__.__mro__ }}{% for x in y %}\"");
+    struct error err = {0};
+    struct tok_tokenizer *tok = tok_open_bytes(text, strlen(text), &err);
+
+    (void)state;
+    if (!tok)
+        fail_msg("%s", err.msg);
+    assert_true(encode(tok, "ab", 2, 0, &err));
+    assert_int_equal(encoded.out.count, 1);
+    tok_close(tok);
+    free(text);
+}
+
 static void test_tokenizer_takes_merges_in_both_spellings(void **state)
 {
     static const char *const spellings[] = {"[[\"a\",\"b\"]]", "[\"a b\"]"};
@@ -480,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_tokenizer_takes_long_texts_in_linear_time),
         cmocka_unit_test(test_tokenizer_refuses_what_it_cannot_do),
         cmocka_unit_test(test_tokenizer_says_what_is_wrong_beside_a_vocab),
+        cmocka_unit_test(test_tokenizer_runs_no_template),
         cmocka_unit_test(test_tokenizer_takes_merges_in_both_spellings),
         cmocka_unit_test(test_tokenizer_survives_every_cut_of_a_file),
         cmocka_unit_test(test_tokenizer_survives_every_changed_byte),

@@ -232,7 +232,7 @@ class Engine:
             return Lost("the deadline passed", sent=False, late=True), 0.0
         headers = self.headers(call.op, endpoint, request_id, options)
         if not call.method:
-            headers["X-Request-Timeout"] = f"{left:.3f}"
+            headers["X-Request-Timeout"] = f"{max(left, 0.001):.3f}"
         outcome = yield Send(endpoint, call, headers, left)
         return outcome, self.settings.clock() - start
 
