@@ -72,18 +72,29 @@ static bool open_steps(struct step_build *build, struct error *err)
     return true;
 }
 
-/* `specialTokens: parse` is about tokens, and somebody has to make them. */
-static bool check_specials(const struct step_build *build, struct error *err)
+/* What an input says of its tokens, or NULL. */
+static const char *said_of_tokens(const struct bundle_input *input)
+{
+    if (input->parse_specials)
+        return "specialTokens: parse";
+    if (input->truncate)
+        return "onExcess: annotate-truncated";
+    return input->max_tokens ? "maxTokens" : NULL;
+}
+
+/* Somebody has to make the tokens. */
+static bool check_tokenized(const struct step_build *build, struct error *err)
 {
     const struct bundle_signature *signature =
         &build->pipeline->bundle->signature;
 
     for (size_t i = 0; i < signature->input_count; i++) {
-        if (signature->inputs[i].parse_specials && !build->tokenized[i])
+        const char *said = said_of_tokens(&signature->inputs[i]);
+
+        if (said && !build->tokenized[i])
             return fail(err, ERR_DOCUMENT_INVALID,
-                        "input '%s' says specialTokens: parse, but no tokenize "
-                        "step reads it",
-                        signature->inputs[i].name);
+                        "input '%s' says %s, but no tokenize step reads it",
+                        signature->inputs[i].name, said);
     }
     return true;
 }
@@ -171,7 +182,7 @@ static bool build_all(struct pipeline *pipeline, struct error *err)
         return call_no_memory(err);
     return bind_batch(pipeline, err) && bind_rows(pipeline, err) &&
            slots_bind(pipeline, pipeline->bundle->postprocess.count, err) &&
-           open_steps(&build, err) && check_specials(&build, err) &&
+           open_steps(&build, err) && check_tokenized(&build, err) &&
            feeds_bind(&build, err) && slots_check(pipeline, err);
 }
 

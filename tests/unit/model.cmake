@@ -23,6 +23,8 @@ unit_test(feed SOURCES unit/test_feed.c unit/pipeline_fixture.c
 unit_test(columns SOURCES unit/test_columns.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
 unit_test(image SOURCES unit/test_image.c LIBS image)
+file(GLOB seeds data/images/*.png data/images/*.jpg)
+fuzz_test(image SOURCES fuzz/fuzz_image.c LIBS image ZLIB::ZLIB SEEDS ${seeds})
 unit_test(steps SOURCES unit/test_steps.c unit/pipeline_fixture.c
   unit/fake_engine.c LIBS pipeline_only)
 

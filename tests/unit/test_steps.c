@@ -312,6 +312,32 @@ static void test_steps_take_pairs_that_agree_on_special_tokens(void **state)
     fixture_close(&f);
 }
 
+static void test_steps_refuse_limits_of_tokens_that_nobody_makes(void **state)
+{
+    static const char *const said[] = {
+        "maxTokens: 8", "onExcess: annotate-truncated", "specialTokens: parse"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(said); i++) {
+        char input[160], says[32];
+        struct fixture_edit edits[] = {
+            {"    outputs:\n    - {name: embedding", input},
+            {"data: {text:", "data: {other: b, text:"}};
+        struct fixture f;
+
+        (void)snprintf(input, sizeof input,
+                       "    - {name: other, type: text, %s}\n"
+                       "    outputs:\n    - {name: embedding",
+                       said[i]);
+        (void)snprintf(says, sizeof says, "input 'other' says %.9s", said[i]);
+        fixture_declined(
+            &f, fixture_open_edited(&f, BUNDLE, &model, edits, COUNT_OF(edits)),
+            ERR_DOCUMENT_INVALID, says);
+        assert_non_null(strstr(f.err.msg, "no tokenize step reads it"));
+        fixture_close(&f);
+    }
+}
+
 /* ---- pooling ---- */
 
 /* Rows of 3, 5 and 2 tokens. */
@@ -567,6 +593,7 @@ int main(void)
         cmocka_unit_test(
             test_steps_take_the_types_of_one_text_from_its_template),
         cmocka_unit_test(test_steps_take_pairs_that_agree_on_special_tokens),
+        cmocka_unit_test(test_steps_refuse_limits_of_tokens_that_nobody_makes),
         cmocka_unit_test(test_steps_pool_the_tokens_of_each_text),
         cmocka_unit_test(test_steps_change_an_output_in_place),
         cmocka_unit_test(test_steps_name_what_is_largest),
