@@ -1,53 +1,35 @@
 /*
- * Folder: openat2, then fstat, then pread.
+ * Folder: files that base/beneath.h opens, in the words of models; pread.
  */
 #include "folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-static bool check_file(int file, uint64_t *size, struct error *err)
-{
-    struct stat info;
+#include "beneath.h"
 
-    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
-        return fail(err, ERR_MODEL_INVALID, "is no regular file");
-    if (info.st_nlink != 1)
-        return fail(err, ERR_MODEL_INVALID, "is a file with several names");
-    *size = (uint64_t)info.st_size;
-    return true;
-}
+/* What is said of a file that is not opened. */
+static const char *const ends[] = {
+    [BENEATH_ABSENT] = "is not in the model's folder",
+    [BENEATH_OUTSIDE] = "is outside the model's folder",
+    [BENEATH_LINK] = "is a link, which is not followed",
+    [BENEATH_CLOSED] = "is no file that can be opened",
+    [BENEATH_KIND] = "is no regular file",
+    [BENEATH_SHARED] = "is a file with several names"};
 
 int folder_file_open(int folder, const char *name, uint64_t *size,
                      struct error *err)
 {
-    /* O_NONBLOCK: opening a pipe returns at once */
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-        .resolve =
-            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    int file = (int)syscall(SYS_openat2, folder, name, &how, sizeof how);
+    struct beneath_file file = beneath_find(folder, name);
 
-    if (file < 0 && errno == ENOENT) {
-        (void)fail(err, ERR_FILE_MISSING, "is not in the model's folder");
-        return -1;
-    }
-    if (file < 0) {
-        (void)fail(err, ERR_MODEL_INVALID, "is %s",
-                   errno == ELOOP   ? "a link, which is not followed"
-                   : errno == EXDEV ? "outside the model's folder"
-                                    : "no file that can be opened");
-        return -1;
-    }
-    if (check_file(file, size, err))
-        return file;
-    (void)close(file);
-    return -1;
+    if (file.end == BENEATH_OPEN)
+        *size = file.size;
+    else
+        (void)fail(err,
+                   file.end == BENEATH_ABSENT ? ERR_FILE_MISSING
+                                              : ERR_MODEL_INVALID,
+                   "%s", ends[file.end]);
+    return file.fd;
 }
 
 bool folder_file_read(int file, uint64_t offset, void *bytes, size_t size)

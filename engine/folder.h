@@ -1,7 +1,7 @@
 /*
  * Folder: files beneath a model's folder.
  *
- * What a model names is opened beneath its folder by the kernel (openat2): no
+ * What a model names is opened beneath its folder (base/beneath.h): no
  * way out, no links of any kind, and the open file is regular with one name.
  * It is read, not mapped, so a file that shrinks meanwhile is an error and
  * nothing worse.

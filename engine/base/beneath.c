@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdint.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,39 +22,43 @@ int beneath_folder(const char *dir, struct error *err)
     return fd;
 }
 
-/* What openat2 refuses, in words. */
-static bool refuse_open(const char *name, int number, struct error *err)
+static enum beneath_end end_of(int number)
 {
-    if (number == EXDEV)
-        return fail(err, ERR_FILE_INVALID, "'%s' leads out of the bundle",
-                    name);
-    if (number == ELOOP)
-        return fail(err, ERR_FILE_INVALID, "'%s' is, or passes, a link", name);
-    if (number == ENOENT)
-        return fail(err, ERR_FILE_MISSING, "'%s' is not in the bundle", name);
-    return fail(err, ERR_FILE_MISSING, "'%s' cannot be opened: %s", name,
-                strerror(number));
+    switch (number) {
+    case EXDEV:
+        return BENEATH_OUTSIDE;
+    case ELOOP:
+        return BENEATH_LINK;
+    case ENOENT:
+        return BENEATH_ABSENT;
+    default:
+        return BENEATH_CLOSED;
+    }
 }
 
 /* A regular file; behind a link of its own, another user could change it. */
-static bool check_kind(int fd, const char *name, bool one_link,
-                       struct error *err)
+static void look_at(struct beneath_file *file, bool one_link)
 {
     struct stat info;
 
-    if (fstat(fd, &info) != 0)
-        return fail(err, ERR_FILE_MISSING, "'%s' cannot be looked at: %s", name,
-                    strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return fail(err, ERR_FILE_INVALID, "'%s' is no regular file", name);
-    if (one_link && info.st_nlink != 1)
-        return fail(err, ERR_FILE_INVALID,
-                    "'%s' has %ju hard links, only one is allowed", name,
-                    (uintmax_t)info.st_nlink);
-    return true;
+    if (fstat(file->fd, &info) != 0) {
+        file->end = BENEATH_CLOSED;
+        file->number = errno;
+    } else if (!S_ISREG(info.st_mode)) {
+        file->end = BENEATH_KIND;
+    } else {
+        file->size = (uint64_t)info.st_size;
+        file->links = info.st_nlink;
+        if (one_link && info.st_nlink != 1)
+            file->end = BENEATH_SHARED;
+    }
+    if (file->end == BENEATH_OPEN)
+        return;
+    (void)close(file->fd);
+    file->fd = -1;
 }
 
-int beneath_open(int dir, const char *name, struct error *err)
+struct beneath_file beneath_find(int dir, const char *name)
 {
     /* O_NONBLOCK: opening a pipe returns at once */
     struct open_how how = {
@@ -62,16 +66,58 @@ int beneath_open(int dir, const char *name, struct error *err)
         .resolve =
             RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
-    int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
+    struct beneath_file file = {
+        .fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof how)};
 
-    if (fd < 0) {
-        (void)refuse_open(name, errno, err);
-        return -1;
+    if (file.fd < 0) {
+        file.number = errno;
+        file.end = end_of(file.number);
+    } else {
+        look_at(&file, true);
     }
-    if (check_kind(fd, name, true, err))
-        return fd;
-    (void)close(fd);
-    return -1;
+    return file;
+}
+
+/* ---- in the words of bundles ---- */
+
+/* The descriptor, or -1 with what went wrong. */
+static int opened(const struct beneath_file *file, const char *name,
+                  struct error *err)
+{
+    switch (file->end) {
+    case BENEATH_OPEN:
+        break;
+    case BENEATH_OUTSIDE:
+        (void)fail(err, ERR_FILE_INVALID, "'%s' leads out of the bundle", name);
+        break;
+    case BENEATH_LINK:
+        (void)fail(err, ERR_FILE_INVALID, "'%s' is, or passes, a link", name);
+        break;
+    case BENEATH_ABSENT:
+        (void)fail(err, ERR_FILE_MISSING, "'%s' is not in the bundle", name);
+        break;
+    case BENEATH_KIND:
+        (void)fail(err, ERR_FILE_INVALID, "'%s' is no regular file", name);
+        break;
+    case BENEATH_SHARED:
+        (void)fail(err, ERR_FILE_INVALID,
+                   "'%s' has %ju hard links, only one is allowed", name,
+                   (uintmax_t)file->links);
+        break;
+    case BENEATH_CLOSED:
+    default:
+        (void)fail(err, ERR_FILE_MISSING, "'%s' cannot be opened: %s", name,
+                   strerror(file->number));
+        break;
+    }
+    return file->fd;
+}
+
+int beneath_open(int dir, const char *name, struct error *err)
+{
+    struct beneath_file file = beneath_find(dir, name);
+
+    return opened(&file, name, err);
 }
 
 /* Reads until the end or `capacity` bytes; -1 with errno. */
@@ -136,16 +182,19 @@ char *beneath_read(int dir, const char *name, size_t max, struct arena *arena,
 char *beneath_read_path(const char *path, size_t max, struct arena *arena,
                         size_t *size, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct beneath_file file = {
+        .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     char *bytes = NULL;
 
-    if (fd < 0) {
+    if (file.fd < 0) {
         (void)fail(err, ERR_FILE_MISSING, "cannot be opened: %s",
                    strerror(errno));
         return NULL;
     }
-    if (check_kind(fd, path, false, err))
-        bytes = read_open(fd, path, max, arena, size, err);
-    (void)close(fd);
+    look_at(&file, false);
+    if (opened(&file, path, err) < 0)
+        return NULL;
+    bytes = read_open(file.fd, path, max, arena, size, err);
+    (void)close(file.fd);
     return bytes;
 }

@@ -12,9 +12,32 @@
 #define BASE_BENEATH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "arena.h"
 #include "error.h"
+
+/* What became of an attempt to open a file. */
+enum beneath_end {
+    BENEATH_OPEN,
+    BENEATH_ABSENT,
+    BENEATH_OUTSIDE, /* the name leads out of the folder */
+    BENEATH_LINK,    /* it is, or passes, a link */
+    BENEATH_CLOSED,  /* the system says no: `number` */
+    BENEATH_KIND,    /* it is no regular file */
+    BENEATH_SHARED   /* it has several names */
+};
+
+struct beneath_file {
+    enum beneath_end end;
+    int fd;     /* -1 unless BENEATH_OPEN; close() it */
+    int number; /* errno */
+    uint64_t size, links;
+};
+
+/* Opens `name` beneath the folder for reading, for who has own words for what
+ * goes wrong; never blocks on a pipe. */
+struct beneath_file beneath_find(int dir, const char *name);
 
 /* The folder, to open files beneath; -1: ERR_FILE_MISSING. */
 int beneath_folder(const char *dir, struct error *err);
