@@ -7,7 +7,7 @@
  *   specgen diff OLD NEW [--format F] [--waivers FILE] [--today DAY]
  *                                              says what NEW breaks
  *   specgen release VERSION [--api DIR]        keeps the contract as released
- *   specgen model-client --bundle DIR --lang L [--out DIR]
+ *   specgen model-client --bundle DIR|--url URL --lang L [--out DIR]
  *                                              writes a client of one model
  *
  * load -> name -> number -> check -> emit. Exit 0: done; 1: faults, printed
@@ -39,7 +39,7 @@ static const struct {
 };
 
 struct options {
-    const char *command, *api, *out, *bundle, *language;
+    const char *command, *api, *out, *bundle, *url, *language;
     const char *words[2]; /* what follows the command */
     int word_count;
     struct change_options diff;
@@ -51,8 +51,8 @@ static int usage(void)
                 "       specgen diff OLD NEW [--format text|json|markdown] "
                 "[--waivers FILE] [--today YYYY-MM-DD]\n"
                 "       specgen release VERSION [--api DIR]\n"
-                "       specgen model-client --bundle DIR --lang LANGUAGE "
-                "[--out DIR]\n",
+                "       specgen model-client --bundle DIR|--url URL --lang "
+                "LANGUAGE [--out DIR]\n",
                 stderr);
     return 2;
 }
@@ -65,6 +65,7 @@ static const char **option(struct options *options, const char *name)
     } known[] = {{"--api", &options->api},
                  {"--out", &options->out},
                  {"--bundle", &options->bundle},
+                 {"--url", &options->url},
                  {"--lang", &options->language},
                  {"--format", &options->diff.format},
                  {"--waivers", &options->diff.waivers},
@@ -208,10 +209,16 @@ static bool model_client(struct session *session, struct error *err)
 {
     const struct options *options = session->options;
 
-    if (!options->bundle || !options->language)
-        return fail(err, ERR_USAGE, "model-client needs --bundle and --lang");
-    return cg_model_client(&session->ir, options->bundle, options->language,
-                           out_dir(options, "."), err);
+    const struct cg_model_source source = {
+        .dir = options->bundle,
+        .url = options->url,
+        .language = options->language,
+    };
+
+    if (!source.dir == !source.url || !source.language)
+        return fail(err, ERR_USAGE,
+                    "model-client needs --lang and either --bundle or --url");
+    return cg_model_client(&session->ir, &source, out_dir(options, "."), err);
 }
 
 static const struct command {

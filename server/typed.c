@@ -154,7 +154,9 @@ static char package_char(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+        return c;
+    return '_';
 }
 
 /* "specserve.model.solubility": letters, digits and '_' of the name, a letter

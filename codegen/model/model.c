@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "names.h"
 #include "out.h"
 
@@ -43,30 +44,24 @@ static const char *find_service(struct cg_ir *ir, const char *dir)
     return NULL;
 }
 
-static const struct doc_node *parse(struct cg_ir *ir, const char *file)
+static const struct doc_node *parse(struct cg_ir *ir, const char *file,
+                                    const struct buf *text, bool is_json)
 {
+    const char *bytes = text->data ? text->data : "";
     const struct doc_node *root;
     struct doc_report report;
-    struct buf text = {0};
-    struct error err;
 
-    if (!cg_file_read(file, &text, &err)) {
-        cg_fault(ir, (struct cg_loc){.file = file}, "file", "%s", err.msg);
-        return NULL;
-    }
     doc_report_init(&report, &ir->arena);
-    root = strcmp(file + strlen(file) - 5, ".json") == 0
-               ? doc_parse_json(file, text.data ? text.data : "", text.size,
-                                &ir->arena, &report)
-               : doc_parse_yaml(file, text.data ? text.data : "", text.size,
-                                DOC_YAML_CORE, &ir->arena, &report);
+    root = is_json
+               ? doc_parse_json(file, bytes, text->size, &ir->arena, &report)
+               : doc_parse_yaml(file, bytes, text->size, DOC_YAML_CORE,
+                                &ir->arena, &report);
     for (size_t i = 0; i < report.count; i++)
         if (report.issues[i].severity == DOC_FAULT)
             cg_fault(ir,
                      (struct cg_loc){file, report.issues[i].line,
                                      report.issues[i].col},
                      "syntax", "%s", report.issues[i].message);
-    buf_release(&text);
     return report.faults ? NULL : root;
 }
 
@@ -118,24 +113,17 @@ static void check_items(struct cg_ir *ir, const char *file,
     }
 }
 
-bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
+/* Takes the model out of its ModelService. */
+static bool describe(struct cg_ir *ir, const char *file,
+                     const struct doc_node *root, const struct identity *is,
+                     struct cg_model *model)
 {
-    const char *file = find_service(ir, dir);
-    const struct doc_node *root = file ? parse(ir, file) : NULL;
     const struct doc_node *types;
-    struct identity is;
-    struct error err;
 
-    if (!root)
-        return false;
-    if (!identity_read(dir, NULL, &is, &err)) {
-        cg_fault(ir, (struct cg_loc){.file = dir}, "bundle", "%s", err.msg);
-        return false;
-    }
     *model = (struct cg_model){
         .name = need_name(ir, file, root, "metadata.name", "._-"),
         .version = need(ir, file, root, "metadata.version"),
-        .is = is,
+        .is = *is,
         .doc = doc_string(doc_at(root, "metadata.description"), "A model."),
         .spec = doc_get(root, "spec"),
         .inputs = doc_at(root, "spec.signature.inputs"),
@@ -151,6 +139,91 @@ bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
     check_items(ir, file, model->parameters);
     check_items(ir, file, model->outputs);
     return ir->fault_count == 0;
+}
+
+/* ---- from a folder ---- */
+
+bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model)
+{
+    const char *file = find_service(ir, dir);
+    const struct doc_node *root = NULL;
+    struct identity is;
+    struct buf text = {0};
+    struct error err;
+
+    if (!file)
+        return false;
+    if (cg_file_read(file, &text, &err))
+        root = parse(ir, file, &text,
+                     strcmp(file + strlen(file) - 5, ".json") == 0);
+    else
+        cg_fault(ir, (struct cg_loc){.file = file}, "file", "%s", err.msg);
+    buf_release(&text);
+    if (!root)
+        return false;
+    if (!identity_read(dir, NULL, &is, &err)) {
+        cg_fault(ir, (struct cg_loc){.file = dir}, "bundle", "%s", err.msg);
+        return false;
+    }
+    return describe(ir, file, root, &is, model);
+}
+
+/* ---- from a server ---- */
+
+/* A document of the server, or NULL after a fault. */
+static const struct doc_node *fetch(struct cg_ir *ir, const char *url)
+{
+    const struct doc_node *root = NULL;
+    struct buf body = {0};
+    bool is_json = false;
+    struct error err;
+
+    if (cg_fetch(url, &body, &is_json, &err))
+        root = parse(ir, url, &body, is_json);
+    else
+        cg_fault(ir, (struct cg_loc){.file = url}, "server", "%s", err.msg);
+    buf_release(&body);
+    return root;
+}
+
+/* A digest becomes part of a program, too. */
+static bool take_digest(const struct doc_node *info, const char *key,
+                        char digest[IDENTITY_TEXT])
+{
+    static const char prefix[] = "sha256:";
+    const char *text = doc_string(doc_get(info, key), "");
+    size_t size = sizeof prefix - 1;
+
+    if (strlen(text) != IDENTITY_TEXT - 1 || strncmp(text, prefix, size) != 0 ||
+        strspn(text + size, "0123456789abcdef") != IDENTITY_TEXT - 1 - size)
+        return false;
+    memcpy(digest, text, IDENTITY_TEXT);
+    return true;
+}
+
+bool cg_model_fetch(struct cg_ir *ir, const char *url, struct cg_model *model)
+{
+    size_t size = strlen(url);
+    const char *file, *about;
+    const struct doc_node *info, *root;
+    struct identity is;
+
+    while (size && url[size - 1] == '/')
+        size--;
+    about = cg_text(ir, "%.*s/info", (int)size, url);
+    file = cg_text(ir, "%.*s/model/service", (int)size, url);
+    info = fetch(ir, about);
+    root = info ? fetch(ir, file) : NULL;
+    if (!root)
+        return false;
+    if (!take_digest(info, "bundle_digest", is.bundle) ||
+        !take_digest(info, "model_digest", is.model) ||
+        !take_digest(info, "documents_digest", is.documents)) {
+        cg_fault(ir, (struct cg_loc){.file = about}, "server",
+                 "tells no digests; a service that starts does later");
+        return false;
+    }
+    return describe(ir, file, root, &is, model);
 }
 
 /* ---- for writers ---- */
@@ -245,7 +318,7 @@ const char *cg_model_example(struct cg_ir *ir, const struct cg_model *model,
 
 /* ---- command ---- */
 
-bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
+bool cg_model_client(struct cg_ir *ir, const struct cg_model_source *source,
                      const char *out, struct error *err)
 {
     struct buf text = {0};
@@ -254,12 +327,13 @@ bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
     bool ok;
 
     while (at < sizeof languages / sizeof *languages &&
-           strcmp(languages[at].name, language) != 0)
+           strcmp(languages[at].name, source->language) != 0)
         at++;
     if (at == sizeof languages / sizeof *languages)
         return fail(err, ERR_INVALID_INPUT, "there is no language '%s'",
-                    language);
-    if (!cg_model_load(ir, dir, &model))
+                    source->language);
+    if (!(source->url ? cg_model_fetch(ir, source->url, &model)
+                      : cg_model_load(ir, source->dir, &model)))
         return true; /* the faults say why */
     languages[at].write(ir, &model, &text);
     ok = buf_ok(&text) || fail(err, ERR_OUT_OF_MEMORY, "no memory");

@@ -1,12 +1,13 @@
 /*
  * Model: clients of one model, from the documents of its bundle.
  *
- *   specgen model-client --bundle DIR --lang LANGUAGE [--out DIR]
+ *   specgen model-client --bundle DIR|--url URL --lang LANGUAGE [--out DIR]
  *
  * The ModelService of a bundle names inputs, parameters and outputs; a language
  * (a row of languages.def) turns them into a file whose class has them as
- * arguments and attributes. What can be wrong with a bundle in general is told
- * by `specserve validate`; here only what a client is made of has to be there.
+ * arguments and attributes. A server tells the same as its bundle. What can be
+ * wrong with a bundle in general is told by `specserve validate`; here only what
+ * a client is made of has to be there.
  *
  * Threads: one.
  */
@@ -37,9 +38,18 @@ typedef void cg_model_writer(struct cg_ir *ir, const struct cg_model *model,
  * after faults. */
 bool cg_model_load(struct cg_ir *ir, const char *dir, struct cg_model *model);
 
+/* The same from the server at `url`, "http://HOST:PORT". */
+bool cg_model_fetch(struct cg_ir *ir, const char *url, struct cg_model *model);
+
+struct cg_model_source {
+    const char *dir; /* of the bundle, or ... */
+    const char *url; /* ... of a server of it; NULL = the folder */
+    const char *language;
+};
+
 /* The command: loads, writes and puts the file into `out`. Faults of the
  * bundle are in ir->faults; false with err for everything else. */
-bool cg_model_client(struct cg_ir *ir, const char *dir, const char *language,
+bool cg_model_client(struct cg_ir *ir, const struct cg_model_source *source,
                      const char *out, struct error *err);
 
 /* ---- for writers ---- */

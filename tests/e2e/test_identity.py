@@ -1,9 +1,12 @@
 """Who a bundle is: its digests, from the server, from specgen and by hashlib."""
 import hashlib
+import http.server
+import json
 import pathlib
 import re
 import shutil
 import subprocess
+import threading
 import unittest
 
 import bundles
@@ -133,6 +136,86 @@ class Digests(harness.Case):
             self.assertEqual(done.returncode, 1)
             self.assertIn(why, done.stderr)
             shutil.rmtree(bundle)
+
+
+class Told(http.server.BaseHTTPRequestHandler):
+    """A server that says of its model what a test wants it to."""
+
+    info, service = {}, None
+
+    def do_GET(self):
+        body = json.dumps(self.info) if self.path == "/info" else self.service
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write((body or "").encode())
+
+    def log_message(self, *_):
+        pass
+
+
+class FromServer(harness.Case):
+    """specgen model-client --url: what a server tells is what its bundle says."""
+
+    def generate(self, out, *arguments):
+        out = pathlib.Path(self.folder.name) / out
+        out.mkdir(exist_ok=True)
+        done = subprocess.run([harness.BIN / "specgen", "model-client",
+                               *arguments, "--out", out], check=False,
+                              capture_output=True, text=True)
+        return done, {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def test_it_is_the_client_of_the_bundle_in_every_language(self):
+        languages = re.findall(r"^LANGUAGE\((\w+),", (
+            harness.ROOT / "codegen/model/languages.def").read_text(), re.M)
+        self.assertIn("python", languages)
+        for bundle in (harness.BUNDLE, DATA / "bundles/sentences"):
+            port = self.start(harness.Server, bundle=bundle).port
+            for language in languages:
+                name = f"{language}-{bundle.name}"
+                _, wanted = self.generate(f"{name}-bundle", "--bundle", bundle,
+                                          "--lang", language)
+                done, got = self.generate(
+                    f"{name}-url", "--url", f"http://127.0.0.1:{port}/",
+                    "--lang", language)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual(got, wanted)
+                self.assertEqual(len(got), 1)
+
+    def refused(self, url, why):
+        done, made = self.generate("none", "--url", url, "--lang", "python")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(why, done.stderr)
+        self.assertEqual(made, {})
+
+    def test_servers_that_cannot_say(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_port}"
+        self.refused(url, "/model/service' is answered with status 404")
+        Told.service = "{}"
+        digest = "sha256:" + "0" * 64
+        for value in (None, "sha256:12", digest.upper(), "x" * 71, digest + "0",
+                      'sha256:"\nimport os\n' + "0" * 50):
+            Told.info = {f"{k}_digest": digest for k in ("model", "documents")}
+            Told.info["bundle_digest"] = value
+            self.refused(url, "tells no digests")
+        Told.info["bundle_digest"] = digest
+        self.refused(url, "needs the text 'metadata.name'")
+        Told.service = "no: [JSON"
+        self.refused(url, "/model/service:1:")
+        self.refused(f"http://127.0.0.1:{harness.free_port()}", "gives no answer")
+        self.refused("file:///etc/hostname", "gives no answer")
+
+    def test_either_a_bundle_or_a_server(self):
+        for arguments in ((), ("--bundle", harness.BUNDLE, "--url", "http://x")):
+            done, _ = self.generate("none", *arguments, "--lang", "python")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("either --bundle or --url", done.stderr)
 
 
 class Answers(harness.Case):

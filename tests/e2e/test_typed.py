@@ -111,11 +111,11 @@ class Typed(harness.Case):
     def test_calls_that_wait_run_together(self):
         _, stub = self.serve(DATA / "sentences")
         texts = ["a", "A cat sits on the mat.", "o" * 40, "the"] * 8
+        alone = {text: stub.predict(stub.request(text=text)).embedding
+                 for text in set(texts)}
         waiting = [stub.predict.future(stub.request(text=text)) for text in texts]
-        vectors = [list(call.result(30).embedding) for call in waiting]
-        for text, vector in zip(texts, vectors):
-            first = vectors[texts.index(text)]
-            for a, b in zip(vector, first):
+        for text, call in zip(texts, waiting):
+            for a, b in zip(call.result(30).embedding, alone[text], strict=True):
                 self.assertAlmostEqual(a, b, delta=1e-5)
 
     def test_reflection_shows_what_the_file_says(self):

@@ -51,7 +51,7 @@ SEAMS = {
     "pcre2.h": ["engine/base/pattern", "engine/base/doc", "wire/pattern",
                 "engine/text/", "codegen/jsonschema/pattern"],
     "sqlite3.h": ["registry/stores/sqlite"],
-    "curl/": ["clients/c/"],
+    "curl/": ["clients/c/", "codegen/model/fetch"],
     "png.h": ["server/image/png"],
     "jpeglib.h": ["server/image/jpeg"],
     "openssl/": [],
