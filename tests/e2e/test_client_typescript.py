@@ -162,6 +162,8 @@ class Misbehaviour(Case):
             calls.stdin.write("another\n")  # nobody knows it
             self.assertEqual(calls.stdout.readline(), "UNAVAILABLE soon\n")
             calls.stdin.close()
+            self.assertEqual(calls.stdout.readline(),
+                             "stream UNAVAILABLE\n" if scheme == "grpc" else "stream \n")
             calls.wait(10)
 
 

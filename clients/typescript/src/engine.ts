@@ -72,6 +72,9 @@ export interface Call {
   readonly raw?: RestRequest;
 }
 
+/** What timers take; longer ones would end at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 type Outcome = Received | Lost;
 
 const now = (): number => performance.now(); // does not jump
@@ -146,7 +149,8 @@ export class Engine {
   /** The good answer, or an ApiError is thrown. */
   async call(call: Call, group: Group, options: Options = {}): Promise<Answer> {
     const most = options.attempts ?? this.settings.attempts ?? 3;
-    const deadline = now() + (options.timeoutMs ?? (call.op.timeoutMs || (this.settings.timeoutMs ?? 30_000)));
+    const wanted = options.timeoutMs ?? (call.op.timeoutMs || (this.settings.timeoutMs ?? 30_000));
+    const deadline = now() + Math.min(wanted, LONGEST_MS);
     const requestId = options.requestId ?? newRequestId();
     const forms = new Map<Protocol, RestRequest | GrpcRequest>();
     const tried = new Set<Endpoint>();

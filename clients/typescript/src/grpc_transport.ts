@@ -7,27 +7,17 @@ import * as grpc from "@grpc/grpc-js";
 import type { Operation } from "./call.js";
 import type { Endpoint } from "./group.js";
 import { decode, encode } from "./proto.js";
+import { pem, type Tls } from "./tls.js";
 import type { GrpcRequest, GrpcTransport, Lost, Received, Source, Step } from "./transport.js";
 import { USER_AGENT } from "./version.js";
-
-/** PEM texts. Without `ca`, what the system trusts is trusted. */
-export interface Tls {
-  readonly ca?: string | Uint8Array;
-  /** Our own, for mutual TLS. */
-  readonly certificate?: string | Uint8Array;
-  readonly key?: string | Uint8Array;
-}
 
 const NOT_SENT = /no connection established|name resolution failed|ECONNREFUSED/i;
 /** What grpc-js says of a connection that ended, under a status that is not UNAVAILABLE. */
 const BROKE_OFF = /RST_STREAM|ECONNRESET|EPIPE|ended prematurely|connection dropped/i;
 
 const bytes = (value: Uint8Array): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+const buffer = (text: Tls["ca"]): Buffer | null => (text ? Buffer.from(pem(text)) : null);
 const same = (value: Buffer): Buffer => value;
-
-function pem(value: string | Uint8Array | undefined): Buffer | null {
-  return value === undefined ? null : Buffer.from(value);
-}
 
 function metadataOf(headers: Readonly<Record<string, string>>): grpc.Metadata {
   const metadata = new grpc.Metadata();
@@ -86,7 +76,7 @@ export class GrpcJs implements GrpcTransport {
     if (known) return known;
     const { ca, key, certificate } = this.tls;
     const channel = new grpc.Client(endpoint.authority, endpoint.tls
-      ? grpc.credentials.createSsl(pem(ca), pem(key), pem(certificate)) : grpc.credentials.createInsecure(), this.options);
+      ? grpc.credentials.createSsl(buffer(ca), buffer(key), buffer(certificate)) : grpc.credentials.createInsecure(), this.options);
     this.channels.set(endpoint.url, channel);
     return channel;
   }

@@ -94,6 +94,12 @@ test("a slow server meets the deadline; a caller may leave", async (t) => {
   assert.equal((await failure(model.health({}, { signal: leave.signal }))).message, "left");
 });
 
+test("a time without end is a long one", async (t) => {
+  const { url, seen } = await serve(t, () => ({ body: HEALTH }));
+  assert.equal((await new Client({ endpoints: url }).model().health({}, { timeoutMs: Infinity })).status, "ok");
+  assert.ok(Number(seen[0].headers["x-request-timeout"]) > 2_000_000);
+});
+
 test("a token needs TLS or loopback", async (t) => {
   const { url, seen } = await serve(t, () => ({ body: HEALTH }));
   await new Client({ endpoints: url, token: async () => "secret" }).model().health();

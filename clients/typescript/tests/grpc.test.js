@@ -1,8 +1,5 @@
 /* The client over gRPC: gen/vectors, and servers that misbehave. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { test } from "node:test";
 import grpc from "@grpc/grpc-js";
 import { Client as RestClient } from "../dist/index.js";
@@ -10,7 +7,7 @@ import { answerOf, BadAnswerError, Client, errors, health, oip, registry, runtim
   from "../dist/grpc.js";
 import { decode, encode } from "../dist/proto.js";
 import { readJson } from "../dist/message.js";
-import { bare, camel, failure, operationOf, serve, serveGrpc, SERVICES, vectorsOf } from "./support.js";
+import { bare, camel, certificates, failure, operationOf, serve, serveGrpc, SERVICES, vectorsOf } from "./support.js";
 
 const HEALTHY = encode(runtime.HEALTH.types, "HealthResponse", { status: "ok", model: "m", version: "1.2.0" });
 const coded = (code, error, more = {}) => ({ code, details: "said so", trailers: { "x-error-code": error, ...more } });
@@ -229,14 +226,7 @@ test("closing may be repeated; a closed client says so", async (t) => {
 });
 
 test("grpcs: an own authority, a certificate of the client, a token", async (t) => {
-  const folder = mkdtempSync(`${tmpdir()}/specserve-`);
-  t.after(() => rmSync(folder, { recursive: true }));
-  const make = (...words) => execFileSync("openssl", words, { cwd: folder, stdio: "ignore" });
-  const pem = (name) => readFileSync(`${folder}/${name}.pem`);
-  for (const name of ["ca", "server", "client"])
-    make("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-      `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost", "-keyout", `${name}-key.pem`, "-out", `${name}.pem`,
-      ...(name === "ca" ? [] : ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]));
+  const pem = certificates(t);
   const { authority, seen } = await serveGrpc(t, () => HEALTHY, grpc.ServerCredentials.createSsl(pem("ca"),
     [{ private_key: pem("server-key"), cert_chain: pem("server") }], true));
   const tls = { ca: pem("ca"), certificate: pem("client"), key: pem("client-key") };

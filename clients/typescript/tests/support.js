@@ -1,7 +1,9 @@
 /* What several tests need: vectors, a REST and a gRPC server that follow a script. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import grpc from "@grpc/grpc-js";
 import { health, oip, registry, runtime, text } from "../dist/index.js";
 
@@ -26,6 +28,17 @@ export function bare(value) {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, bare(item)])
     .filter(([, item]) => item !== null && !(typeof item === "object" && !Object.keys(item).length)));
+}
+
+/** Certificates of an authority "ca", a "server" (localhost) and a "client": pem(name), pem("name-key"). */
+export function certificates(t) {
+  const folder = mkdtempSync(`${tmpdir()}/specserve-`);
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const name of ["ca", "server", "client"])
+    execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+      "-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost", "-keyout", `${name}-key.pem`, "-out", `${name}.pem`,
+      ...(name === "ca" ? [] : ["-CA", "ca.pem", "-CAkey", "ca-key.pem"])], { cwd: folder, stdio: "ignore" });
+  return (name) => readFileSync(`${folder}/${name}.pem`);
 }
 
 /** A server that answers by `script(number, request)`; what came is in `seen`. */
