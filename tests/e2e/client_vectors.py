@@ -3,6 +3,7 @@ whatever it is told to."""
 import concurrent.futures
 import importlib
 import json
+import pathlib
 import time
 
 import grpc
@@ -76,12 +77,20 @@ class Echo(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(handle)
 
 
-def start_echo(case):
-    """(Echo, port) of a server that ends with the class of tests."""
+def start_echo(case, certificate=None, key=None):
+    """(Echo, port) of a server that ends with the class of tests; with files of
+    PEM through TLS, for who shows the same certificate."""
     echo = Echo()
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
                          handlers=[echo])
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate:
+        own, proof = (pathlib.Path(path).read_bytes()
+                      for path in (certificate, key))
+        port = server.add_secure_port(
+            "127.0.0.1:0", grpc.ssl_server_credentials(
+                [(proof, own)], own, require_client_auth=True))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     case.addClassCleanup(server.stop, None)
     return echo, port

@@ -1,7 +1,10 @@
 """The C client against real servers, and against ones that misbehave."""
 import base64
+import http.server
 import json
+import os
 import signal
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -30,7 +33,8 @@ class Driver:
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [harness.BIN / "client_driver"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=self.errors, text=True)
+            stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            env={**os.environ, "GRPC_VERBOSITY": "NONE"})
         self.case = case
         case.addCleanup(self.stop)
         self.opened = self.say(do="open", **settings)
@@ -553,6 +557,83 @@ class GrpcMisbehaviour(unittest.TestCase):
         said = driver.say(do="watch", op="registry.watch", request={}, count=9)
         self.assertEqual(said["messages"][0]["revision"], 1)
         self.assertEqual(said["error"]["code"], "UNAVAILABLE")
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    """Says that it is well, whoever asks."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = json.dumps(HEALTH).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing on the terminal of the tests."""
+
+
+class Tls(unittest.TestCase):
+    """Who is trusted, and what is shown; over both protocols."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.ours = cls.certificate(folder.name, "ours")
+        cls.other = cls.certificate(folder.name, "other")
+        cls.echo, cls.grpc_port = start_echo(cls, *cls.ours)
+        cls.echo.answer = message_class("specserve.runtime.v1.HealthResponse")(
+            **HEALTH).SerializeToString()
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*cls.ours)
+        context.load_verify_locations(cls.ours[0])
+        context.verify_mode = ssl.CERT_REQUIRED
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        cls.urls = (f"https://127.0.0.1:{server.server_port}",
+                    f"grpcs://127.0.0.1:{cls.grpc_port}")
+
+    @staticmethod
+    def certificate(folder, name):
+        """(certificate, key) of somebody who is sure of himself only."""
+        paths = f"{folder}/{name}.pem", f"{folder}/{name}.key"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-out",
+             paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+        return paths
+
+    def test_who_is_trusted_is_called_with_a_token(self):
+        for url in self.urls:
+            driver = Driver(self, endpoints=[url], ca_file=self.ours[0],
+                            certificate_file=self.ours[0],
+                            key_file=self.ours[1], token="secret")
+            self.assertEqual(driver.reply("runtime.health")["model"], "m")
+        self.assertEqual(self.echo.seen[-1][2]["authorization"],
+                         "Bearer secret")
+
+    def test_who_is_not_trusted_gets_nothing(self):
+        seen = len(self.echo.seen)
+        for url in self.urls:
+            for settings in ({"ca_file": self.other[0]}, {}):
+                driver = Driver(self, endpoints=[url], attempts=1, **settings)
+                self.assertEqual(driver.error("runtime.health")["code"],
+                                 "UNAVAILABLE")
+        self.assertEqual(len(self.echo.seen), seen)
+
+    def test_who_shows_nothing_is_not_served(self):
+        for url in self.urls:
+            driver = Driver(self, endpoints=[url], ca_file=self.ours[0],
+                            attempts=1)
+            self.assertEqual(driver.error("runtime.health")["code"],
+                             "UNAVAILABLE")
 
 
 class Failover(unittest.TestCase):
