@@ -5,7 +5,8 @@ add_library(text STATIC
   text/encode.c text/load.c text/load_bpe.c text/load_decoders.c
   text/load_model.c text/load_normalizers.c text/load_post.c
   text/load_pre_tokenizers.c text/load_tokens.c text/load_vocab.c text/model_bpe.c
-  text/model_bpe_long.c text/model_unigram.c text/model_words.c
+  text/model_bpe_long.c text/model_bpe_queue.c
+  text/model_unigram.c text/model_words.c
   text/normal_text.c text/normalize.c text/normalize_bert.c
   text/normalize_charsmap.c
   text/normalize_forms.c text/pattern.c text/pattern_words.c text/post.c

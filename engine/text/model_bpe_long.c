@@ -1,64 +1,22 @@
 /*
  * BPE of long words, and what is prepared at load.
  *
- * Pieces are a linked list over one array and candidates wait in a heap. A
+ * Pieces are a linked list over one array and candidates wait in a queue. A
  * candidate that was overtaken by another merge is recognised when it comes
  * up: its pair is no longer there or gives another token.
  */
 #include <stdlib.h>
 
 #include "model_bpe.h"
-
-/* "the piece at `at` and its right neighbour could become `result`" */
-struct candidate {
-    uint32_t rank;
-    int32_t at;
-    int32_t result;
-};
+#include "model_bpe_queue.h"
 
 struct merging {
     const struct bpe *bpe;
     struct bpe_piece *pieces;
-    int32_t *prev, *next;   /* index of the neighbours; -1 = none */
-    struct candidate *heap; /* smallest (rank, at) first */
-    size_t heap_count;
+    int32_t *prev, *next; /* index of the neighbours; -1 = none */
+    struct bpe_queue queue;
+    bool failed; /* memory is out */
 };
-
-static bool before(const struct candidate *a, const struct candidate *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
-}
-
-static void heap_push(struct merging *work, struct candidate item)
-{
-    size_t at = work->heap_count++;
-
-    while (at > 0 && before(&item, &work->heap[(at - 1) / 2])) {
-        work->heap[at] = work->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    work->heap[at] = item;
-}
-
-static struct candidate heap_pop(struct merging *work)
-{
-    struct candidate top = work->heap[0];
-    struct candidate item = work->heap[--work->heap_count];
-    size_t at = 0, child = 1;
-
-    while (child < work->heap_count) {
-        if (child + 1 < work->heap_count &&
-            before(&work->heap[child + 1], &work->heap[child]))
-            child++;
-        if (!before(&work->heap[child], &item))
-            break;
-        work->heap[at] = work->heap[child];
-        at = child;
-        child = 2 * at + 1;
-    }
-    work->heap[at] = item;
-    return top;
-}
 
 /* The merge of piece `at` and its right neighbour; NULL = none. */
 static const struct bpe_merge *merge_at(const struct merging *work, int32_t at)
@@ -69,19 +27,22 @@ static const struct bpe_merge *merge_at(const struct merging *work, int32_t at)
                         work->pieces[work->next[at]].id);
 }
 
-/* Puts the pair that starts at piece `at` on the heap if it can be merged. */
+/* Puts the pair that starts at piece `at` into the queue if it can be merged. */
 static void propose(struct merging *work, int32_t at)
 {
     const struct bpe_merge *merge = merge_at(work, at);
 
-    if (merge)
-        heap_push(work, (struct candidate){merge->rank, at, merge->result});
+    if (merge &&
+        !bpe_queue_push(&work->queue,
+                        (struct bpe_candidate){merge->rank, at, merge->result}))
+        work->failed = true;
 }
 
 static void merge_all(struct merging *work)
 {
-    while (work->heap_count > 0) {
-        const struct candidate item = heap_pop(work);
+    struct bpe_candidate item;
+
+    while (!work->failed && bpe_queue_pop(&work->queue, &item)) {
         const struct bpe_merge *merge = merge_at(work, item.at);
         int32_t right;
 
@@ -100,9 +61,8 @@ static void merge_all(struct merging *work)
     }
 }
 
-/* Room for the links, and for the heap: the first pairs and, since each of the
- * at most count - 1 merges takes one candidate and proposes two, as many again.
- */
+/* At a time at most 2 count candidates wait: the first pairs and, since each of
+ * the at most count - 1 merges takes one and proposes two, as many again. */
 static bool merging_init(struct merging *work, const struct bpe *bpe,
                          const struct bpe_word *word)
 {
@@ -111,8 +71,8 @@ static bool merging_init(struct merging *work, const struct bpe *bpe,
     *work = (struct merging){.bpe = bpe, .pieces = word->pieces};
     work->prev = arena_alloc(word->arena, count * sizeof(*work->prev));
     work->next = arena_alloc(word->arena, count * sizeof(*work->next));
-    work->heap = arena_alloc(word->arena, 2 * count * sizeof(*work->heap));
-    if (!work->prev || !work->next || !work->heap)
+    if (!work->prev || !work->next ||
+        !bpe_queue_init(&work->queue, count, bpe->merge_slots, word->arena))
         return false;
     for (size_t i = 0; i < count; i++) {
         work->prev[i] = (int32_t)i - 1;
@@ -120,7 +80,7 @@ static bool merging_init(struct merging *work, const struct bpe *bpe,
     }
     for (size_t i = 0; i < count; i++)
         propose(work, (int32_t)i);
-    return true;
+    return !work->failed;
 }
 
 void bpe_merge_long(const struct bpe *bpe, struct bpe_word *word)
@@ -133,6 +93,7 @@ void bpe_merge_long(const struct bpe *bpe, struct bpe_word *word)
         return;
     }
     merge_all(&work);
+    word->failed = word->failed || work.failed;
     for (size_t i = 0; i < word->count; i++) {
         if (word->pieces[i].id >= 0)
             word->pieces[kept++] = word->pieces[i];

@@ -315,7 +315,7 @@ static bool put_place(const struct row *row, const struct column *column,
     enum eng_dtype dtype = row->step->dtype;
     bool fits = true;
 
-    if (dtype == ENG_STRING) {
+    if (dtype == ENG_STRING && column->values) {
         put_text(row, column, column->values[place]);
         return true;
     }

@@ -3,6 +3,7 @@ unit_test(tokenizer SOURCES unit/test_tokenizer.c
   LIBS text PkgConfig::JANSSON)
 
 set(SERVER ${PROJECT_SOURCE_DIR}/server)
+unit_test(bpe_queue SOURCES unit/test_bpe_queue.c LIBS text)
 unit_test(smiles SOURCES unit/test_smiles.c ${SERVER}/pipeline/smiles.c
   LIBS base)
 target_include_directories(test_smiles PRIVATE ${SERVER}/pipeline)
