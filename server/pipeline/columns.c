@@ -103,7 +103,7 @@ static bool parse_stand_in(const struct doc_node *node,
 
     *stand_in = (struct stand_in){.given = true, .text = is_nan ? NULL : text};
     if (is_nan)
-        stand_in->number = NAN;
+        stand_in->number = (double)NAN;
     else if (node->type == DOC_INT || node->type == DOC_NUMBER)
         stand_in->number = node->number;
     return text || node->type == DOC_INT || node->type == DOC_NUMBER;
