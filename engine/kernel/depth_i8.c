@@ -206,10 +206,10 @@ static void load_block(struct block *block, const struct depth_i8 *d,
     }
 }
 
-ALWAYS void add_group(const struct block *block, const uint8_t *const *x,
-                      const vi *weights, vi sum[PARTS])
+ALWAYS void add_group(const struct block *block, uint8_t flips,
+                      const uint8_t *const *x, const vi *weights, vi sum[PARTS])
 {
-    const __m512i flip = _mm512_set1_epi8((char)block->d->flip);
+    const __m512i flip = _mm512_set1_epi8((char)flips);
     __m512i tap[DEPTH_I8_GROUP], low[2], high[2];
 
     VEC_UNROLL
@@ -231,10 +231,9 @@ ALWAYS void add_group(const struct block *block, const uint8_t *const *x,
                                          (__m512i)weights[i]);
 }
 
-ALWAYS void put_block(const struct block *block, const vi sum[PARTS],
-                      uint8_t *y)
+ALWAYS void put_block(const struct block *block, const struct depth_i8 *d,
+                      const vi sum[PARTS], uint8_t *y)
 {
-    const struct depth_i8 *d = block->d;
     __m512i whole[PARTS], bytes;
 
     VEC_UNROLL
@@ -256,19 +255,22 @@ ALWAYS void put_block(const struct block *block, const vi sum[PARTS],
 /* `groups` is a constant where it is small. */
 ALWAYS void dot_block(const struct block *block, const int64_t groups)
 {
-    const uint8_t *const *x = block->d->x;
-    uint8_t *y = block->d->y + block->first;
+    /* A copy, which what is written to y cannot change. */
+    const struct depth_i8 d = *block->d;
+    const int64_t channels = d.weights->channels;
+    const uint8_t *const *x = d.x;
+    uint8_t *y = d.y + block->first;
 
-    for (int64_t p = 0; p < block->d->positions; p++) {
+    for (int64_t p = 0; p < d.positions; p++) {
         vi sum[PARTS];
 
         VEC_UNROLL
         for (int i = 0; i < PARTS; i++)
             sum[i] = block->shift[i];
         for (int64_t g = 0; g < groups; g++, x += DEPTH_I8_GROUP)
-            add_group(block, x, block->weights + g * PARTS, sum);
-        put_block(block, sum, y);
-        y += block->d->weights->channels;
+            add_group(block, d.flip, x, block->weights + g * PARTS, sum);
+        put_block(block, &d, sum, y);
+        y += channels;
     }
 }
 

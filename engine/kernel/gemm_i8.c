@@ -176,12 +176,22 @@ ALWAYS void put_float(const struct gemm_i8 *g, vi sum, const struct columns *c,
     store_floats((float *)g->y + to, x, c->count);
 }
 
-ALWAYS void put_bytes(const struct gemm_i8 *g, vi sum, const struct columns *c,
+/* What becomes of sums: a copy, which what is written cannot change. */
+struct step {
+    int32_t zero, low;
+};
+
+ALWAYS struct step step_of(const struct gemm_i8 *g)
+{
+    return (struct step){g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN};
+}
+
+ALWAYS void put_bytes(struct step step, vi sum, const struct columns *c,
                       uint8_t *to)
 {
     vq bytes =
         vq_quantize(__builtin_convertvector(sum, vf) * c->scale + c->bias,
-                    g->y_zero, g->out == GEMM_I8_U8 ? 0 : INT8_MIN);
+                    step.zero, step.low);
 
     memcpy(to, &bytes, (size_t)c->count);
 }
@@ -191,13 +201,13 @@ ALWAYS void put_byte_columns(const struct gemm_i8 *g,
                              const struct gemm_i8_part *tile,
                              const int32_t *sums, const struct columns *c)
 {
-    uint8_t *to = (uint8_t *)g->y + tile->row * g->y_stride + c->first;
+    const struct step step = step_of(g);
+    const int64_t rows = tile->rows, stride = g->y_stride;
+    uint8_t *to = (uint8_t *)g->y + tile->row * stride + c->first;
     vi shift = correct(g, vi_set(0), c, tile->row);
 
-    for (int64_t r = 0; r < tile->rows; r++, sums += TILE_COLUMNS) {
-        put_bytes(g, *(const vi *)sums + shift, c, to);
-        to += g->y_stride;
-    }
+    for (int64_t r = 0; r < rows; r++, sums += TILE_COLUMNS, to += stride)
+        put_bytes(step, *(const vi *)sums + shift, c, to);
 }
 
 /* `count` is a constant where it is VF. */
@@ -222,7 +232,8 @@ ALWAYS void put_columns(const struct gemm_i8 *g,
             store_floats((float *)g->y + i * g->y_stride + first, (vf)sum,
                          count);
         else
-            put_bytes(g, sum, &c, (uint8_t *)g->y + i * g->y_stride + first);
+            put_bytes(step_of(g), sum, &c,
+                      (uint8_t *)g->y + i * g->y_stride + first);
     }
 }
 

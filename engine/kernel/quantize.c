@@ -73,8 +73,9 @@ static inline vf steps_of(const uint8_t *x, uint8_t flip, int32_t zero)
         __builtin_convertvector(bytes ^ flip, vi) - zero, vf);
 }
 
-static inline vq combine_vector(const struct quantize_pair *pair,
-                                const uint8_t *a, const uint8_t *b)
+static inline __attribute__((always_inline)) vq
+combine_vector(const struct quantize_pair *pair, const uint8_t *a,
+               const uint8_t *b)
 {
     const uint8_t flip = pair->low ? 0x80 : 0;
     vf left = steps_of(a, flip, pair->a_zero - pair->low) * pair->a_scale;
@@ -87,20 +88,22 @@ static inline vq combine_vector(const struct quantize_pair *pair,
 void KERNEL_NAME(combine_bytes)(const struct quantize_pair *pair, int64_t count,
                                 void *y)
 {
+    /* A copy, which what is written to y cannot change. */
+    const struct quantize_pair own = *pair;
     const uint8_t *a = pair->a, *b = pair->b;
     uint8_t *to = y, last[2][VF] = {{0}};
     int64_t i = 0;
     vq bytes;
 
     for (; i + VF <= count; i += VF) {
-        bytes = combine_vector(pair, a + i, b + i);
+        bytes = combine_vector(&own, a + i, b + i);
         memcpy(to + i, &bytes, sizeof bytes);
     }
     if (i == count)
         return;
     memcpy(last[0], a + i, (size_t)(count - i));
     memcpy(last[1], b + i, (size_t)(count - i));
-    bytes = combine_vector(pair, last[0], last[1]);
+    bytes = combine_vector(&own, last[0], last[1]);
     memcpy(to + i, &bytes, (size_t)(count - i));
 }
 

@@ -160,6 +160,36 @@ static void find_taps(const struct work *w, const uint8_t *image, int64_t p,
         *taps++ = w->border;
 }
 
+/* Position p's window and that of the one before lie inside the image. */
+static bool follows(const struct op_window *window, int64_t p)
+{
+    int64_t top = p / window->out[1] * window->stride[0] - window->pad[0];
+    int64_t left = p % window->out[1] * window->stride[1] - window->pad[1];
+
+    return top >= 0 && left >= window->stride[1] &&
+           top + (window->kernel[0] - 1) * window->dilation[0] <
+               window->in[0] &&
+           left + (window->kernel[1] - 1) * window->dilation[1] < window->in[1];
+}
+
+/* What `count` positions from p on, of one row, see. */
+static void find_row(const struct work *w, const uint8_t *image, int64_t p,
+                     int64_t count, const uint8_t **taps)
+{
+    const struct op_conv *conv = &w->state->conv;
+    const int64_t step = w->state->taps, seen = conv->kernel_size;
+    const int64_t pixels = conv->window.stride[1] * conv->in_channels;
+
+    for (int64_t i = 0; i < count; i++, taps += step) {
+        if (i == 0 || !follows(&conv->window, p + i)) {
+            find_taps(w, image, p + i, taps);
+            continue;
+        }
+        for (int64_t t = 0; t < step; t++)
+            taps[t] = taps[t - step] + (t < seen ? pixels : 0);
+    }
+}
+
 /* One part: a row of outputs of an image. */
 static void run_row(void *context, int64_t part, int thread)
 {
@@ -179,8 +209,7 @@ static void run_row(void *context, int64_t part, int thread)
     for (int64_t i = 0; i < width; i += POSITIONS) {
         d.positions = width - i < POSITIONS ? width - i : POSITIONS;
         d.y = w->y + (image * conv->out_size + row + i) * conv->in_channels;
-        for (int64_t p = 0; p < d.positions; p++)
-            find_taps(w, x, row + i + p, taps + p * state->taps);
+        find_row(w, x, row + i, d.positions, taps);
         state->kernels->depth_i8(&d);
     }
 }
