@@ -71,7 +71,7 @@ func prepare(op *operation, request interface{}, protocol string) (*prepared, er
 	var err error
 	if protocol == "grpc" {
 		made = &prepared{method: op.method}
-		made.body, err = marshalWire(request)
+		made.body, err = MarshalProto(request)
 	} else {
 		made, err = prepareREST(op, request)
 	}
@@ -139,7 +139,7 @@ func readReply(op *operation, a *Answer, reply interface{}) error {
 	}
 	read := unmarshal
 	if a.Protocol == "grpc" {
-		read = unmarshalWire
+		read = UnmarshalProto
 	}
 	if err := read(a.Body, reply); err != nil {
 		e := failed("BAD_ANSWER", op.id+": "+err.Error())

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ type settings struct {
 	attempts               int
 	header                 http.Header
 	traceparent, requestID string
-	answer                 *Answer
+	answers                []*Answer
 }
 
 // scheme is of instances that the registry names.
@@ -135,7 +136,9 @@ func WithTraceparent(text string) Option { return func(s *settings) { s.tracepar
 func WithRequestID(id string) Option { return func(s *settings) { s.requestID = id } }
 
 // WithAnswer keeps the last answer of the call, as it came.
-func WithAnswer(into *Answer) Option { return func(s *settings) { s.answer = into } }
+func WithAnswer(into *Answer) Option {
+	return func(s *settings) { s.answers = append(s.answers, into) }
+}
 
 func (s *settings) apply(options []Option) {
 	for _, set := range options {
@@ -271,6 +274,9 @@ func (t *Target) Raw(ctx context.Context, verb, target string, body []byte, opti
 	s, err := t.begin(options)
 	if err != nil {
 		return nil, err
+	}
+	if _, bad := url.ParseRequestURI(target); bad != nil || !strings.HasPrefix(target, "/") || !isToken(verb) {
+		return nil, &UsageError{"'" + verb + " " + target + "' is no request"}
 	}
 	return t.client.run(ctx, op, &prepared{verb: verb, target: target, body: body}, t.group, s)
 }

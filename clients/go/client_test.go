@@ -205,6 +205,25 @@ func TestWhatAClientIsMadeOf(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeSent(t *testing.T) {
+	server := &answering{status: 200}
+	c := serving(t, server)
+	var usage *UsageError
+	for _, option := range []Option{WithRequestID("a\r\nX: y"), WithHeader("A b", "1"), WithHeader("A", "\xe4"), WithTraceparent("\x00"), WithToken("\n")} {
+		if err := ask(context.Background(), c, "read", option); !errors.As(err, &usage) {
+			t.Error(err)
+		}
+	}
+	for _, row := range [][2]string{{"GET", "@192.0.2.1/"}, {"GET", ""}, {"GET", "/%zz"}, {"GET", "/ x\r\n"}, {"G T", "/"}, {"", "/"}} {
+		if _, err := c.Raw(context.Background(), row[0], row[1], nil); !errors.As(err, &usage) {
+			t.Errorf("%q: %v", row, err)
+		}
+	}
+	if seen := atomic.LoadInt32(&server.seen); seen != 0 {
+		t.Errorf("%d were sent", seen)
+	}
+}
+
 func TestLessLoadedOfTwo(t *testing.T) {
 	g, err := newGroup("", []string{"http://a", "http://b"})
 	if err != nil {

@@ -191,10 +191,21 @@ func (g *group) done(e *endpoint, succeeded, hurts bool) {
 	case succeeded:
 		e.failures, e.restsUntil = 0, time.Time{}
 	case hurts:
-		e.failures++
-		e.restsUntil = time.Now().Add(rest(e.failures))
-		g.refreshAt = time.Time{}
+		g.hurtLocked(e)
 	}
+}
+
+// hurt notes that a stream showed that the endpoint is not well.
+func (g *group) hurt(e *endpoint) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hurtLocked(e)
+}
+
+func (g *group) hurtLocked(e *endpoint) {
+	e.failures++
+	e.restsUntil = time.Now().Add(rest(e.failures))
+	g.refreshAt = time.Time{}
 }
 
 func rest(failures int) time.Duration {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -160,8 +161,8 @@ func (o *outcome) complete(to *endpoint, attempt int, s *settings) {
 	if o.answer != nil {
 		o.answer.Endpoint, o.answer.Attempts = to.url, attempt
 		o.answer.RequestID = either(o.answer.Header.Get("X-Request-Id"), s.requestID)
-		if s.answer != nil {
-			*s.answer = *o.answer
+		for _, into := range s.answers {
+			*into = *o.answer
 		}
 	}
 	if o.failure != nil {
@@ -221,7 +222,8 @@ func (c *Client) attempt(ctx context.Context, op *operation, request interface{}
 		return c.invoke(ctx, to, call, header)
 	}
 	until, _ := ctx.Deadline()
-	header.Set("X-Request-Timeout", strconv.FormatFloat(math.Max(time.Until(until).Seconds(), 0.001), 'f', 3, 64))
+	left := math.Max(time.Until(until).Seconds(), 0.001)
+	header.Set("X-Request-Timeout", strconv.FormatFloat(left, 'f', 3, 64))
 	return c.send(ctx, to, call, header), nil
 }
 
@@ -256,7 +258,31 @@ func (c *Client) header(ctx context.Context, op *operation, to *endpoint, s *set
 	for name, values := range s.header {
 		header[name] = values
 	}
+	for name, values := range header {
+		if !isToken(name) || !isPrintable(values[0]) {
+			return nil, &UsageError{"the header " + strconv.Quote(name) + " has bytes that cannot be sent"}
+		}
+	}
 	return header, nil
+}
+
+// isToken and isPrintable tell what both protocols carry, so that nobody is blamed who got nothing.
+func isToken(text string) bool {
+	for _, c := range text {
+		if !strings.ContainsRune("!#$%&'*+-.^_`|~", c) && (c > 'z' || c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a') {
+			return false
+		}
+	}
+	return text != ""
+}
+
+func isPrintable(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Client) observe(op *operation, to *endpoint, attempt int, took time.Duration, s *settings, failure *APIError) {

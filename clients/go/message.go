@@ -21,6 +21,13 @@ type Extra struct {
 	Wire []byte                     // fields of protobuf
 }
 
+// Later is a value of a kind that this package does not know, as it came over gRPC; it can be sent
+// again there. JSON has no form of it.
+type Later struct{ Wire []byte }
+
+// MarshalJSON writes null.
+func (Later) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
 // Ptr points to a copy of value, for fields that need not be set.
 func Ptr[T any](value T) *T { return &value }
 

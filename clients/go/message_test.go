@@ -40,10 +40,10 @@ func TestValues(t *testing.T) {
 		if err := json.Unmarshal([]byte(`{"input_type":"x","data":{"v":`+text+`}}`), &request); err != nil {
 			t.Fatal(text, err)
 		}
-		wire, err := marshalWire(&request)
+		wire, err := MarshalProto(&request)
 		var again RuntimePredictRequest
 		if err == nil {
-			err = unmarshalWire(wire, &again)
+			err = UnmarshalProto(wire, &again)
 		}
 		if err != nil || !reflect.DeepEqual(request.Data["v"], want) || !reflect.DeepEqual(again.Data["v"], want) {
 			t.Errorf("%s: %#v and %#v; %v", text, request.Data["v"], again.Data["v"], err)
@@ -65,9 +65,9 @@ func TestGivenValues(t *testing.T) {
 		{map[string]interface{}{"a": 1}, json.RawMessage(`{"a":1}`)}, {[]byte("ab"), []byte("ab")}} {
 		request := RuntimePredictRequest{Data: map[string]RuntimeValue{"v": row.given}}
 		var got RuntimePredictRequest
-		wire, err := marshalWire(&request)
+		wire, err := MarshalProto(&request)
 		if err == nil {
-			err = unmarshalWire(append(wire, "\x0a\x00"...), &got)
+			err = UnmarshalProto(append(wire, "\x0a\x00"...), &got)
 		}
 		if err != nil || !reflect.DeepEqual(got.Data["v"], row.want) {
 			t.Errorf("%#v: %#v, %v", row.given, got.Data["v"], err)
@@ -76,7 +76,7 @@ func TestGivenValues(t *testing.T) {
 	for _, bad := range []RuntimeValue{math.NaN(), "\xff", []string{"\xff"}, map[string]interface{}{"\xff": 1}, func() {}, json.RawMessage("{")} {
 		request := &RuntimePredictRequest{Data: map[string]RuntimeValue{"v": bad}}
 		_, overREST := marshal(*request)
-		_, overRPC := marshalWire(request)
+		_, overRPC := MarshalProto(request)
 		if f, isFloat := bad.(float64); overREST == nil || overRPC == nil && !(isFloat && math.IsNaN(f)) {
 			t.Errorf("%#v: %v, %v", bad, overREST, overRPC)
 		}
@@ -86,12 +86,12 @@ func TestGivenValues(t *testing.T) {
 func TestBytesThatAreNoMessage(t *testing.T) {
 	for _, bad := range []string{"\xff\xff\xff", "\x0a\x05ab", "\x0a", "\x00\x01", "\x0b", "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
 		"\x0a\x02\xff\xff", "\x0d\x01", "\x09\x01"} {
-		if err := unmarshalWire([]byte(bad), new(RuntimeHealthResponse)); err == nil {
+		if err := UnmarshalProto([]byte(bad), new(RuntimeHealthResponse)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}
 	var p *problem
-	if err := unmarshalWire([]byte("\x0a\x02ok\x12\x01m"), new(RuntimeHealthResponse)); !errors.As(err, &p) || p.at != "/version" {
+	if err := UnmarshalProto([]byte("\x0a\x02ok\x12\x01m"), new(RuntimeHealthResponse)); !errors.As(err, &p) || p.at != "/version" {
 		t.Error(err)
 	}
 	type tree struct {
@@ -102,7 +102,7 @@ func TestBytesThatAreNoMessage(t *testing.T) {
 		for i := 0; i < levels; i++ {
 			deep = sized([]byte{0x0a}, deep)
 		}
-		if err := unmarshalWire(deep, new(tree)); (err == nil) != ok {
+		if err := UnmarshalProto(deep, new(tree)); (err == nil) != ok {
 			t.Errorf("%d levels: %v", levels, err)
 		}
 	}
@@ -121,4 +121,42 @@ func TestUnknownKeys(t *testing.T) {
 	if back, err := json.Marshal(got); err != nil || string(back) != text {
 		t.Errorf("%s, %v", back, err)
 	}
+}
+
+// What is read is written again, and then reads the same. Seeds run as tests;
+// `go test -fuzz=Answers .` looks for more.
+func FuzzAnswers(f *testing.F) {
+	for _, text := range []string{`{"success":true,"model":"m","results":{"a":[1,2.5],"b":["x"],"c":{"d":null},"e":[[1],[2]]}}`,
+		`{"status":"ok","model":"m","version":"1","later":[1e400]}`, `{"data":[{"object":"o","index":1.0,"embedding":"AAAA"}]}`} {
+		f.Add([]byte(text))
+	}
+	f.Add([]byte("\x08\x01\x12\x0d\x0a\x04LogS\x12\x05\x22\x03\x0a\x01\x00\x1a\x01m\x9a\x7d\x01x"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, sample := range []interface{}{RuntimePredictResponse{}, RuntimeHealthResponse{}, RegistryListResponse{}, RegistryWatchEvent{},
+			TextEmbeddingsResponse{}, TextRerankRequest{}, TextEmbeddingsRequest{}, OipModelInferResponse{}, OipModelConfigResponse{}} {
+			kind := reflect.TypeOf(sample)
+			first, second := reflect.New(kind), reflect.New(kind)
+			if unmarshal(text, first.Interface()) == nil {
+				out, err := marshal(first.Elem().Interface())
+				if err != nil || unmarshal(out, second.Interface()) != nil {
+					t.Fatalf("%s: %q, %v", kind, out, err)
+				}
+				if again, _ := marshal(second.Elem().Interface()); len(again) != len(out) {
+					t.Fatalf("%s: %q, then %q", kind, out, again)
+				}
+			}
+			if UnmarshalProto(text, first.Interface()) == nil {
+				out, err := MarshalProto(first.Interface())
+				if err == nil {
+					err = UnmarshalProto(out, second.Interface())
+				}
+				if err != nil {
+					t.Fatalf("%s: %q, %v", kind, out, err)
+				}
+				if again, _ := MarshalProto(second.Interface()); string(again) != string(out) {
+					t.Fatalf("%s: %q, then %q", kind, out, again)
+				}
+			}
+		}
+	})
 }

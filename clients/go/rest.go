@@ -63,7 +63,7 @@ func (c *Client) send(ctx context.Context, to *endpoint, call *prepared, header 
 
 // broken tells what is no HTTP from what was cut off: net/http has no types for it.
 func broken(err error, sent bool) outcome {
-	for _, word := range []string{"malformed", "invalid byte in chunk length", "response headers exceeded", "bad Content-Length"} {
+	for _, word := range []string{"malformed", "invalid byte in chunk length", "response headers exceeded", "Content-Length", "transfer encoding"} {
 		if strings.Contains(err.Error(), word) && !errors.Is(err, context.DeadlineExceeded) {
 			return outcome{failure: failed("BAD_ANSWER", err.Error()), sent: true}
 		}

@@ -95,13 +95,14 @@ func ended(ctx context.Context, got RPCAnswer) outcome {
 // Stream is the replies of an operation that has many. It ends with the context of the call, with
 // Close, or with the server; only one goroutine may call Next.
 type Stream[T any] struct {
-	op       *operation
-	ctx      context.Context
-	cancel   context.CancelFunc
-	once     sync.Once
-	closed   chan struct{}
-	source   RPCStream
-	endpoint string
+	op     *operation
+	ctx    context.Context
+	cancel context.CancelFunc
+	once   sync.Once
+	closed chan struct{}
+	source RPCStream
+	group  *group
+	to     *endpoint
 }
 
 // Next waits for the next reply. io.EOF: the server or Close ended the stream; every other error
@@ -120,10 +121,13 @@ func (s *Stream[T]) Next() (*T, error) {
 		}
 		got := ended(s.ctx, end)
 		got.failure.Attempts = 1
+		if got.hurts() {
+			s.group.hurt(s.to)
+		}
 		return nil, got.failure
 	}
 	reply := new(T)
-	if err := readReply(s.op, &Answer{Protocol: "grpc", Body: body, Endpoint: s.endpoint, Attempts: 1}, reply); err != nil {
+	if err := readReply(s.op, &Answer{Protocol: "grpc", Body: body, Endpoint: s.to.url, Attempts: 1}, reply); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -165,7 +169,7 @@ func openStream[T any](ctx context.Context, t *Target, op *operation, request in
 	if err != nil {
 		return nil, err
 	}
-	stream := &Stream[T]{op: op, endpoint: to.url, closed: make(chan struct{})}
+	stream := &Stream[T]{op: op, closed: make(chan struct{}), group: t.group, to: to}
 	if s.timeout > 0 {
 		stream.ctx, stream.cancel = context.WithTimeout(ctx, s.timeout)
 	} else {

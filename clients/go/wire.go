@@ -34,7 +34,8 @@ func wireType(kind string) uint64 {
 	return wireVarint
 }
 
-func marshalWire(message interface{}) ([]byte, error) {
+// MarshalProto makes protobuf of a message of this package, as gRPC carries it.
+func MarshalProto(message interface{}) ([]byte, error) {
 	value := bare(reflect.ValueOf(message))
 	return planOf(value.Type()).writeWire(value, nil, "")
 }
@@ -159,6 +160,9 @@ func (f *field) writeOne(value reflect.Value, out []byte, at string) ([]byte, er
 // writeUnion writes a caller's value as the kind that takes it; as JSON if none does.
 func (p *plan) writeUnion(value reflect.Value, at string) ([]byte, error) {
 	if value.Kind() == reflect.Interface {
+		if later, ok := value.Interface().(Later); ok {
+			return later.Wire, nil
+		}
 		if raw, ok := value.Interface().(json.RawMessage); ok {
 			read := reflect.New(value.Type()).Elem()
 			if !json.Valid(raw) {
@@ -198,7 +202,9 @@ func writeTime(text, at string) ([]byte, error) {
 
 // ---- reading ----
 
-func unmarshalWire(in []byte, message interface{}) error {
+// UnmarshalProto fills the message that `message` points to, as from the body of an Answer over
+// gRPC. It refuses what breaks the contract and keeps what it does not know.
+func UnmarshalProto(in []byte, message interface{}) error {
 	into := reflect.ValueOf(message).Elem()
 	into.Set(reflect.Zero(into.Type()))
 	return planOf(into.Type()).readWire(in, into, "", 0)
@@ -406,8 +412,11 @@ func (f *field) readOne(in part, into reflect.Value, at string, depth int) error
 	return nil
 }
 
-// readOneof takes the last kind of a union that is there.
+// readOneof takes the last kind of a union that is there and known.
 func (p *plan) readOneof(in []byte, into reflect.Value, at string, depth int) error {
+	if into.Kind() == reflect.Interface {
+		into.Set(reflect.ValueOf(Later{append([]byte{}, in...)}))
+	}
 	for len(in) > 0 {
 		part, rest, ok := next(in)
 		if !ok || depth > deepest {

@@ -22,6 +22,14 @@ def go(folder, *arguments):
                           capture_output=True, check=False, timeout=300)
 
 
+def told(module):
+    """What the README says to do: arguments of `go`, line by line."""
+    lines = re.findall(r"^    go (mod .*)$", (CLIENT / "README.md").read_text(),
+                       re.M)
+    return [line.replace("/path/to/clients/go", str(module)).split()
+            for line in lines]
+
+
 @unittest.skipIf(GO is None, "go is not installed")
 class Example(harness.Case):
     def setUp(self):
@@ -38,9 +46,8 @@ class Example(harness.Case):
         self.assertIn("http://127.0.0.1:5000", program)
         with open(f"{self.program}/main.go", "w") as file:
             file.write(program.replace(":5000", f":{port}"))
-        for line in re.findall(r"^    go (mod .*)$", text, re.M)[:2]:
-            done = go(self.program, *line.replace(
-                "/path/to/clients/go", self.module).split())
+        for line in told(self.module)[:2]:
+            done = go(self.program, *line)
             self.assertEqual(done.returncode, 0, done.stderr)
         return go(self.program, "run", ".")
 
@@ -69,8 +76,10 @@ class Typed(harness.Case):
         for name, bundle in (("solubility", harness.BUNDLE),
                              ("sentences", SENTENCES)):
             self.generate(bundle, f"{self.program}/{name}")
-        self.go("mod", "init", "typed")
-        self.go("work", "init", ".", CLIENT, CLIENT / "grpc")
+        init, *lines = told(CLIENT)
+        self.go(*init[:-1], "typed")
+        for line in lines:
+            self.go(*line)
 
     def go(self, *arguments):
         done = go(self.program, *arguments)

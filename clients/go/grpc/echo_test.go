@@ -53,6 +53,7 @@ func (e *echo) handle(_ interface{}, stream grpc.ServerStream) error {
 	select {
 	case <-time.After(wait):
 	case <-stream.Context().Done():
+		return status.FromContextError(stream.Context().Err()).Err()
 	}
 	if code == codes.OK || streams {
 		if err := stream.SendMsg(&answer); err != nil {
