@@ -178,7 +178,7 @@ bool bundle_diff_open(struct bundle_diff *diff, const char *was,
                       const char *now, struct doc_report *report,
                       struct error *err)
 {
-    *diff = (struct bundle_diff){.was = {NULL}};
+    *diff = (struct bundle_diff){.was = {.bundle = NULL}};
     arena_init(&diff->arena, 0);
     diff->changes = (struct changes){
         .rules = rules, .rule_count = BUNDLE_RULE_COUNT, .arena = &diff->arena};
