@@ -138,6 +138,36 @@ class Operations(unittest.TestCase):
             (output,) = reply.outputs
             self.assertEqual((output.name, list(output.shape)), ("y", [1, 3]))
 
+    def test_what_a_union_takes(self):
+        """Documents as texts and objects, token ids, and nothing else."""
+        folder = harness.ROOT / "tests/data/bundles"
+        ports = []
+        for name in ("relevance", "sentences"):
+            server = harness.Server(bundle=folder / name)
+            self.addCleanup(server.stop)
+            ports.append(server.port)
+        for facade, protocol in self.variants():
+            relevance, sentences = (
+                facade.open(endpoints=address(port, protocol)).service(
+                    facade.service(text_api, "TextModel")) for port in ports)
+            told = relevance.rerank(
+                query="Where does the cat sit?", return_documents=True,
+                documents=["The stock market fell.",
+                           {"text": "A cat sits on the mat."},
+                           text_api.RerankText(text="the")])
+            self.assertEqual({row.document.text for row in told.results},
+                             {"The stock market fell.", "A cat sits on the mat.",
+                              "the"})
+            one, two = ([row.embedding for row in sentences.embeddings(
+                input=given, model="Sentences").data]
+                for given in ([5, 6], [[5, 6], (7,)]))
+            self.assertEqual((len(one), len(two)), (1, 2))
+            for got, wanted in zip(two[0], one[0], strict=True):
+                self.assertAlmostEqual(got, wanted, delta=2e-6)
+            if protocol == "grpc":
+                with self.assertRaisesRegex(ValueError, "documents: is none of"):
+                    relevance.rerank(query="?", documents=[3])
+
     def test_a_model_is_found_by_its_name(self):
         for facade, protocol in self.variants():
             client = facade.open(
@@ -508,6 +538,17 @@ class Typed(unittest.TestCase):
                                         "the server has Steered 1 with sha256"):
                 module.Steered(client).predict(x=[4.0])
         self.generate(bundle, "steered").Steered(client).predict(x=[4.0])
+
+    def test_a_number_that_is_written_as_text(self):
+        bundle = bundles.numbers_as_text(bundles.steered(self.folder))
+        module = self.generate(bundle, "steered")
+        self.assertEqual(module.SteeredResult.__annotations__["y"], "str")
+        self.assertIn("float as text", module.SteeredResult.__doc__)
+        port = self.serve(bundle)
+        for protocol in SCHEMES:
+            client = specserve.Client(endpoints=address(port, protocol))
+            self.addCleanup(client.close)
+            self.assertEqual(module.Steered(client).predict(x=[4.0]).y, "3.0")
 
     def test_a_server_that_tells_no_digest(self):
         """Name, version and outputs are compared; one that starts, again."""

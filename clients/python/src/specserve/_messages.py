@@ -97,6 +97,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         from base64 import b64encode
         return b64encode(value).decode()
+    if isinstance(value, Message):
+        return _write_json(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -205,28 +207,56 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _list_of(field: Field, owner: type) -> Optional[Field]:
+    """The list that this alternative of a union is in JSON, if it is one."""
+    fields: tuple[Field, ...] = ()
+    if field.kind == "msg":
+        fields = _named(owner, field.type)._fields
+    return fields[0] if len(fields) == 1 and fields[0].card == "list" else None
+
+
 def _fits(field: Field, owner: type, value: Any) -> bool:
     """The alternative of a union takes the value."""
+    inner = _list_of(field, owner)
+    if inner:
+        return isinstance(value, (list, tuple)) and len(value) > 0 and \
+            all(_fits(inner, owner, item) for item in value)
     if field.kind == "msg":
-        inner = _named(owner, field.type)._fields[0]
-        if not isinstance(value, (list, tuple)) or not value:
-            return False
-        return all(_fits(inner._replace(card="one"), owner, item)
-                   for item in value)
+        return isinstance(value, (Mapping, _named(owner, field.type)))
+    if field.kind == "union":
+        return any(_fits(f, owner, value)
+                   for f in _named(owner, field.type).fields)
     return {"bool": isinstance(value, bool), "f64": _is_number(value),
             "f32": _is_number(value), "str": isinstance(value, str),
             "bytes": isinstance(value, (bytes, bytearray, memoryview)),
-            "json": True}.get(field.kind, False)
+            "json": True}.get(field.kind, type(value) is int)
 
 
-def _fill_union(union: Union_, owner: type, value: Any, out: Any) -> None:
+def _choose(union: Union_, owner: type, value: Any) -> Optional[Field]:
+    """The first alternative that takes the value; free JSON comes last."""
+    ordered = sorted(union.fields, key=lambda field: field.kind == "json")
+    found = next((f for f in ordered if _fits(f, owner, value)), None)
+    if found is None and isinstance(value, (list, tuple)) and not value:
+        found = next((f for f in ordered if _list_of(f, owner)), None)
+    return found
+
+
+def _fill_union(key: str, union: Union_, owner: type, value: Any,
+                out: Any) -> None:
     if hasattr(value, "tolist"):
         value = value.tolist()
-    ordered = sorted(union.fields, key=lambda field: field.kind == "json")
-    field = next(f for f in ordered if _fits(f, owner, value))
-    if field.kind == "msg":
-        name = _named(owner, field.type)._fields[0].proto
-        getattr(getattr(out, field.proto), name).extend(value)
+    field = _choose(union, owner, value)
+    if field is None:
+        raise ValueError(f"{key}: is none of {union.name}")
+    inner = _list_of(field, owner)
+    if inner:
+        getattr(out, field.proto).SetInParent()
+        _fill_list(inner, owner, value,
+                   getattr(getattr(out, field.proto), inner.proto))
+    elif field.kind == "msg":
+        known = _named(owner, field.type)
+        _fill_one(field, owner, value if isinstance(value, known)
+                  else known.from_json(dict(value)), getattr(out, field.proto))
     else:
         setattr(out, field.proto, _wire(field, owner, value))
 
@@ -254,7 +284,15 @@ def _fill_one(field: Field, owner: type, value: Any, out: Any) -> None:
         out.SetInParent()
         fill(value, out)
     else:
-        _fill_union(_named(owner, field.type), owner, value, out)
+        _fill_union(field.json, _named(owner, field.type), owner, value, out)
+
+
+def _fill_list(field: Field, owner: type, values: Any, into: Any) -> None:
+    for item in values:
+        if field.kind in ("msg", "union"):
+            _fill_one(field, owner, item, into.add())
+        else:
+            into.append(_wire(field, owner, item))
 
 
 def fill(message: Message, out: Any) -> None:
@@ -273,12 +311,7 @@ def fill(message: Message, out: Any) -> None:
             else:
                 setattr(out, field.proto, _wire(field, owner, value))
         elif field.card == "list":
-            into = getattr(out, field.proto)
-            for item in value:
-                if nested:
-                    _fill_one(field, owner, item, into.add())
-                else:
-                    into.append(_wire(field, owner, item))
+            _fill_list(field, owner, value, getattr(out, field.proto))
         else:
             into = getattr(out, field.proto)
             for key, item in value.items():
@@ -292,10 +325,13 @@ def _union_value(union: Union_, owner: type, pb: Any) -> Any:
     for field in union.fields:
         if not pb.HasField(field.proto):
             continue
-        if field.kind == "msg":
-            name = _named(owner, field.type)._fields[0].proto
-            return list(getattr(getattr(pb, field.proto), name))
-        return _unwire(field, owner, getattr(pb, field.proto), field.json)
+        value = getattr(pb, field.proto)
+        inner = _list_of(field, owner)
+        if inner:
+            return [_unwire(inner, owner, item, field.json)
+                    for item in getattr(value, inner.proto)]
+        found = _unwire(field, owner, value, field.json)
+        return found.to_json() if field.kind == "msg" else found
     return None
 
 
