@@ -28,6 +28,7 @@ type ModelInput struct {
 // ModelOutput is a result; Length is of an array that has one.
 type ModelOutput struct {
 	Name, Type string
+	Encoded    bool // a number that is written as text
 	Length     int
 }
 
@@ -213,6 +214,10 @@ func (m *TypedModel) take(reply *RuntimePredictResponse, answer *Answer) (map[st
 
 // read turns a value into the Go type of the output.
 func (o *ModelOutput) read(value interface{}) (interface{}, bool) {
+	if o.Encoded {
+		v, ok := value.(string)
+		return v, ok
+	}
 	if isEmptyList(value) && o.Length == 0 {
 		switch o.Type {
 		case "array<float>":

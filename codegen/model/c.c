@@ -36,29 +36,24 @@ static const struct type types[] = {
     {"object", "SPECSERVE_OBJECT", "const char *", false},
 };
 
-static const char *name_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "name"), "");
-}
-
 /* Of an output, an image is its text: answers hold no bytes. */
 static const struct type *type_of(struct cg_ir *ir, const struct doc_node *item,
                                   bool output)
 {
-    const char *word = doc_string(doc_get(item, "type"), "");
+    const char *word = output ? cg_model_given(item) : cg_model_type(item);
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i].word, word) == 0)
             return output && strstr(types[i].constant, "BYTES") ? &types[0]
                                                                 : &types[i];
-    cg_fault(ir, (struct cg_loc){.file = name_of(item)}, "bundle",
+    cg_fault(ir, (struct cg_loc){.file = cg_model_name(item)}, "bundle",
              "the type '%s' has no form in C", word);
     return &types[0];
 }
 
 static const char *member_of(struct cg_ir *ir, const struct doc_node *item)
 {
-    return cg_c_identifier(ir, name_of(item));
+    return cg_c_identifier(ir, cg_model_name(item));
 }
 
 /* Text for a comment, which it cannot end. */
@@ -165,14 +160,15 @@ static void put_row(struct writer *to, const char *of,
     buf_printf(to->to,
                "    {.name = \"%s\",\n     .word = \"%s\",\n     .type = %s,\n"
                "     .offset = offsetof(struct %s_%s, %s),\n",
-               name_of(item), doc_string(doc_get(item, "type"), ""),
+               cg_model_name(item), cg_model_type(item),
                type_of(to->ir, item, output)->constant, to->prefix, of,
                member_of(to->ir, item));
     if (optional)
         buf_string(to->to, "     .optional = true,\n");
-    if (!output || !doc_get(item, "dimensions"))
-        put_count(to, item, "length", "length");
+    if (output && cg_model_length(item))
+        buf_printf(to->to, "     .length = %lld,\n", cg_model_length(item));
     if (!output) {
+        put_count(to, item, "length", "length");
         put_count(to, item, "maxBytes", "max_bytes");
         put_bound(to, item, "minimum", "least");
         put_bound(to, item, "maximum", "most");
@@ -282,7 +278,7 @@ static void check_members(struct writer *to, const struct doc_node *list,
             if (strcmp(member_of(to->ir, one), member_of(to->ir, other)) == 0)
                 cg_fault(to->ir, (struct cg_loc){.file = to->model->name},
                          "bundle", "'%s' and '%s' are one name in C",
-                         name_of(one), name_of(other));
+                         cg_model_name(one), cg_model_name(other));
         }
 }
 

@@ -19,16 +19,6 @@ struct writer {
     struct buf *to;
 };
 
-static const char *name_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "name"), "");
-}
-
-static const char *type_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "type"), "");
-}
-
 /* ---- text ---- */
 
 /* A comment ends with its line, and Go takes no byte order mark in a source. */
@@ -70,7 +60,7 @@ static void put_text(struct buf *to, const char *text)
 /* "LogS_low" -> "LogSLow". */
 static const char *field_name(struct cg_ir *ir, const struct doc_node *item)
 {
-    const char *name = cg_pascal(ir, name_of(item));
+    const char *name = cg_pascal(ir, cg_model_name(item));
 
     return isalpha((unsigned char)*name) ? name : cg_text(ir, "X%s", name);
 }
@@ -138,7 +128,7 @@ struct go_type {
     bool can_be_nil;             /* then nothing else says that it is absent */
 };
 
-static const struct go_type *go_type(const struct doc_node *item)
+static const struct go_type *go_type(const char *type)
 {
     static const struct go_type rows[] = {
         {"text", "string", "string", false},
@@ -155,7 +145,7 @@ static const struct go_type *go_type(const struct doc_node *item)
     };
     const struct go_type *row = rows;
 
-    while (row->word && strcmp(row->word, type_of(item)) != 0)
+    while (row->word && strcmp(row->word, type) != 0)
         row++;
     return row;
 }
@@ -163,7 +153,8 @@ static const struct go_type *go_type(const struct doc_node *item)
 /* "*" where only a pointer can say that an input is absent. */
 static const char *pointer(const struct doc_node *item, bool parameter)
 {
-    return cg_model_required(item, parameter) || go_type(item)->can_be_nil
+    return cg_model_required(item, parameter) ||
+                   go_type(cg_model_type(item))->can_be_nil
                ? ""
                : "*";
 }
@@ -172,7 +163,7 @@ static void put_item_doc(struct writer *to, const struct doc_node *item)
 {
     const char *doc = cg_model_doc(to->ir, to->model, item);
 
-    put_comment(to, "\t// ", *doc ? doc : name_of(item));
+    put_comment(to, "\t// ", *doc ? doc : cg_model_name(item));
 }
 
 static void put_inputs(struct writer *to, const struct doc_node *before,
@@ -185,7 +176,7 @@ static void put_inputs(struct writer *to, const struct doc_node *before,
             buf_char(to->to, '\n');
         put_item_doc(to, item);
         buf_printf(to->to, "\t%s %s%s\n", member(to->ir, before, list, i),
-                   pointer(item, parameter), go_type(item)->in);
+                   pointer(item, parameter), go_type(cg_model_type(item))->in);
     }
 }
 
@@ -204,7 +195,8 @@ static void put_structs(struct writer *to)
 
         put_item_doc(to, item);
         buf_printf(to->to, "\t%s %s\n\n",
-                   member(to->ir, NULL, model->outputs, i), go_type(item)->out);
+                   member(to->ir, NULL, model->outputs, i),
+                   go_type(cg_model_given(item))->out);
     }
     buf_string(to->to, "\t// Warnings, time, and all else that came.\n"
                        "\tResponse *specserve.RuntimePredictResponse\n}\n");
@@ -235,8 +227,8 @@ static void put_row(struct writer *to, const struct doc_node *item,
 {
     const struct doc_node *values = doc_get(item, "enum");
 
-    buf_printf(to->to, "\t\t{Name: \"%s\", Type: \"%s\"", name_of(item),
-               type_of(item));
+    buf_printf(to->to, "\t\t{Name: \"%s\", Type: \"%s\"", cg_model_name(item),
+               cg_model_type(item));
     if (!cg_model_required(item, parameter))
         buf_string(to->to, ", Optional: true");
     if (doc_get(item, "maxBytes"))
@@ -276,11 +268,12 @@ static void put_spec(struct writer *to)
     for (size_t i = 0; i < doc_count(model->outputs); i++) {
         const struct doc_node *item = doc_item(model->outputs, i);
 
-        buf_printf(to->to, "\t\t{Name: \"%s\", Type: \"%s\"", name_of(item),
-                   type_of(item));
-        if (doc_get(item, "length") && !doc_get(item, "dimensions"))
-            buf_printf(to->to, ", Length: %lld",
-                       (long long)doc_integer(doc_get(item, "length"), 0));
+        buf_printf(to->to, "\t\t{Name: \"%s\", Type: \"%s\"",
+                   cg_model_name(item), cg_model_type(item));
+        if (cg_model_encoded(item))
+            buf_string(to->to, ", Encoded: true");
+        if (cg_model_length(item))
+            buf_printf(to->to, ", Length: %lld", cg_model_length(item));
         buf_string(to->to, "},\n");
     }
     buf_string(to->to, "\t},\n}\n");
@@ -296,13 +289,13 @@ static void put_values(struct writer *to, const struct doc_node *before,
         const char *field = member(to->ir, before, list, i);
 
         if (cg_model_required(item, parameter)) {
-            buf_printf(to->to, "\tvalues[\"%s\"] = in.%s\n", name_of(item),
-                       field);
+            buf_printf(to->to, "\tvalues[\"%s\"] = in.%s\n",
+                       cg_model_name(item), field);
             continue;
         }
         buf_printf(to->to,
                    "\tif in.%s != nil {\n\t\tvalues[\"%s\"] = %sin.%s\n\t}\n",
-                   field, name_of(item), pointer(item, parameter), field);
+                   field, cg_model_name(item), pointer(item, parameter), field);
     }
 }
 
@@ -331,11 +324,12 @@ static void put_client(struct writer *to)
                        "\tout := &Result{Response: response}\n");
     for (size_t i = 0; i < doc_count(model->outputs); i++) {
         const struct doc_node *item = doc_item(model->outputs, i);
-        bool known = go_type(item)->word != NULL;
+        bool known = go_type(cg_model_given(item))->word != NULL;
 
         buf_printf(to->to, "\tout.%s = found[\"%s\"]%s%s%s\n",
-                   member(to->ir, NULL, model->outputs, i), name_of(item),
-                   known ? ".(" : "", known ? go_type(item)->out : "",
+                   member(to->ir, NULL, model->outputs, i), cg_model_name(item),
+                   known ? ".(" : "",
+                   known ? go_type(cg_model_given(item))->out : "",
                    known ? ")" : "");
     }
     buf_string(to->to, "\treturn out, nil\n}\n");
@@ -356,7 +350,7 @@ static void put_examples(struct writer *to)
 static bool gives_objects(const struct cg_model *model)
 {
     for (size_t i = 0; i < doc_count(model->outputs); i++)
-        if (strcmp(type_of(doc_item(model->outputs, i)), "object") == 0)
+        if (strcmp(cg_model_given(doc_item(model->outputs, i)), "object") == 0)
             return true;
     return false;
 }

@@ -106,8 +106,7 @@ static void check_items(struct cg_ir *ir, const char *file,
             cg_fault(ir, cg_at(file, item), "bundle",
                      "'%s' begins with a digit", name);
         for (size_t k = 0; k < i; k++)
-            if (strcmp(name,
-                       doc_string(doc_get(doc_item(list, k), "name"), "")) == 0)
+            if (strcmp(name, cg_model_name(doc_item(list, k))) == 0)
                 cg_fault(ir, cg_at(file, item), "bundle", "'%s' is there twice",
                          name);
     }
@@ -233,6 +232,35 @@ bool cg_model_required(const struct doc_node *item, bool parameter)
     return doc_bool(doc_get(item, "required"), !parameter);
 }
 
+const char *cg_model_name(const struct doc_node *item)
+{
+    return doc_string(doc_get(item, "name"), "");
+}
+
+const char *cg_model_type(const struct doc_node *item)
+{
+    return doc_string(doc_get(item, "type"), "");
+}
+
+/* Arrays are numbers whatever they say, as the server writes them. */
+bool cg_model_encoded(const struct doc_node *output)
+{
+    return strcmp(doc_string(doc_get(output, "encoding"), ""), "string") == 0 &&
+           strncmp(cg_model_type(output), "array<", strlen("array<")) != 0;
+}
+
+const char *cg_model_given(const struct doc_node *output)
+{
+    return cg_model_encoded(output) ? "string" : cg_model_type(output);
+}
+
+long long cg_model_length(const struct doc_node *output)
+{
+    return doc_get(output, "dimensions")
+               ? 0
+               : (long long)doc_integer(doc_get(output, "length"), 0);
+}
+
 static void put_range(struct buf *to, const char *word,
                       const struct doc_node *range)
 {
@@ -273,7 +301,6 @@ const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
     const char *property = doc_string(doc_get(item, "property"), NULL);
     const char *unit = doc_string(doc_get(item, "unit"), NULL);
     const char *doc = doc_string(doc_get(item, "description"), NULL);
-    const char *type = doc_string(doc_get(item, "type"), "");
     const struct doc_node *ranges = NULL;
     struct buf text = {0};
     const char *out;
@@ -282,7 +309,8 @@ const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,
         ranges = doc_get(doc_at(model->spec, "ranges.properties"), property);
     if (!doc)
         doc = doc_string(doc_get(ranges, "name"), NULL);
-    buf_printf(&text, "%s%s%s", doc ? doc : "", doc ? "; " : "", type);
+    buf_printf(&text, "%s%s%s%s", doc ? doc : "", doc ? "; " : "",
+               cg_model_type(item), cg_model_encoded(item) ? " as text" : "");
     if (unit)
         buf_printf(&text, " in %s", unit);
     put_limits(&text, item);

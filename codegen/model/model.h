@@ -54,6 +54,19 @@ bool cg_model_client(struct cg_ir *ir, const struct cg_model_source *source,
 
 /* ---- for writers ---- */
 
+/* Of an input, parameter or output: "LogS", "array<float>". */
+const char *cg_model_name(const struct doc_node *item);
+const char *cg_model_type(const struct doc_node *item);
+
+/* The type of an output's value: "string" for a number that is written as text
+ * (`encoding: string`), else what is declared. */
+const char *cg_model_given(const struct doc_node *output);
+bool cg_model_encoded(const struct doc_node *output);
+
+/* Elements of an output; 0 when it may have any number, as an embedding that
+ * can be cut. */
+long long cg_model_length(const struct doc_node *output);
+
 /* "LogS_low: ..." in words: its sentence, unit, limits, and the ranges of its
  * property; "" when nothing is known. */
 const char *cg_model_doc(struct cg_ir *ir, const struct cg_model *model,

@@ -17,18 +17,7 @@ struct writer {
     struct buf *to;
 };
 
-static const char *name_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "name"), "");
-}
-
-static const char *type_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "type"), "");
-}
-
-/* The hint of an input, parameter or output. */
-static const char *hint(const struct doc_node *item)
+static const char *hint(const char *type)
 {
     static const char *const rows[][2] = {
         {"text", "str"},
@@ -44,7 +33,7 @@ static const char *hint(const struct doc_node *item)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i][0], type_of(item)) == 0)
+        if (strcmp(rows[i][0], type) == 0)
             return rows[i][1];
     return "Any";
 }
@@ -69,7 +58,8 @@ static void put_docs(struct writer *to, const struct doc_node *list)
         const struct doc_node *item = doc_item(list, i);
 
         cg_wrap(to->to, "    ",
-                cg_text(to->ir, "%s: %s", cg_py_member(to->ir, name_of(item)),
+                cg_text(to->ir, "%s: %s",
+                        cg_py_member(to->ir, cg_model_name(item)),
                         safe(to->ir, cg_model_doc(to->ir, to->model, item))),
                 WIDTH);
     }
@@ -78,7 +68,7 @@ static void put_docs(struct writer *to, const struct doc_node *list)
 /* The attribute of an output; `response` is what all came with. */
 static const char *attribute(struct cg_ir *ir, const struct doc_node *item)
 {
-    const char *name = cg_py_member(ir, name_of(item));
+    const char *name = cg_py_member(ir, cg_model_name(item));
 
     return strcmp(name, "response") == 0 ? "response_" : name;
 }
@@ -96,7 +86,7 @@ static void put_result(struct writer *to, const char *class)
     for (size_t i = 0; i < doc_count(outputs); i++)
         buf_printf(to->to, "    %s: %s\n",
                    attribute(to->ir, doc_item(outputs, i)),
-                   hint(doc_item(outputs, i)));
+                   hint(cg_model_given(doc_item(outputs, i))));
     buf_string(to->to, "    response: PredictResponse  # warnings, time\n");
 }
 
@@ -126,8 +116,8 @@ static void put_input(struct writer *to, const struct doc_node *item,
 {
     const struct doc_node *values = doc_get(item, "enum");
 
-    buf_printf(to->to, "        Input(\"%s\", \"%s\"", name_of(item),
-               type_of(item));
+    buf_printf(to->to, "        Input(\"%s\", \"%s\"", cg_model_name(item),
+               cg_model_type(item));
     if (!cg_model_required(item, parameter))
         buf_string(to->to, ", required=False");
     put_option(to->to, item, "maxBytes", "max_bytes");
@@ -166,17 +156,22 @@ static void put_tables(struct writer *to)
     buf_string(out, "    )\n    OUTPUTS = {\n");
     for (size_t i = 0; i < doc_count(model->outputs); i++)
         buf_printf(out, "        \"%s\": \"%s\",\n",
-                   name_of(doc_item(model->outputs, i)),
-                   type_of(doc_item(model->outputs, i)));
+                   cg_model_name(doc_item(model->outputs, i)),
+                   cg_model_type(doc_item(model->outputs, i)));
     buf_string(out, "    }\n    LENGTHS = {\n");
     for (size_t i = 0; i < doc_count(model->outputs); i++) {
         const struct doc_node *item = doc_item(model->outputs, i);
 
-        if (doc_get(item, "length") && !doc_get(item, "dimensions"))
-            buf_printf(out, "        \"%s\": %lld,\n", name_of(item),
-                       (long long)doc_integer(doc_get(item, "length"), 0));
+        if (cg_model_length(item))
+            buf_printf(out, "        \"%s\": %lld,\n", cg_model_name(item),
+                       cg_model_length(item));
     }
-    buf_string(out, "    }\n");
+    buf_string(out, "    }\n    ENCODED = (");
+    for (size_t i = 0; i < doc_count(model->outputs); i++)
+        if (cg_model_encoded(doc_item(model->outputs, i)))
+            buf_printf(out, "\"%s\",",
+                       cg_model_name(doc_item(model->outputs, i)));
+    buf_string(out, ")\n");
 }
 
 /* ---- the method ---- */
@@ -186,22 +181,23 @@ static void put_arguments(struct writer *to, const struct doc_node *list,
 {
     for (size_t i = 0; i < doc_count(list); i++) {
         const struct doc_node *item = doc_item(list, i);
-        const char *name = cg_py_member(to->ir, name_of(item));
+        const char *name = cg_py_member(to->ir, cg_model_name(item));
 
         if (cg_model_required(item, parameter) != required)
             continue;
         if (required)
-            buf_printf(to->to, "        %s: %s,\n", name, hint(item));
+            buf_printf(to->to, "        %s: %s,\n", name,
+                       hint(cg_model_type(item)));
         else
             buf_printf(to->to, "        %s: Optional[%s] = None,\n", name,
-                       hint(item));
+                       hint(cg_model_type(item)));
     }
 }
 
 static void put_values(struct writer *to, const struct doc_node *list)
 {
     for (size_t i = 0; i < doc_count(list); i++) {
-        const char *name = name_of(doc_item(list, i));
+        const char *name = cg_model_name(doc_item(list, i));
 
         buf_printf(to->to, "            \"%s\": %s,\n", name,
                    cg_py_member(to->ir, name));
@@ -229,7 +225,7 @@ static void put_predict(struct writer *to, const char *class, bool is_async)
                        "        found = self._take(response)\n");
     buf_printf(to->to, "        return %sResult(\n", class);
     for (size_t i = 0; i < doc_count(model->outputs); i++) {
-        const char *name = name_of(doc_item(model->outputs, i));
+        const char *name = cg_model_name(doc_item(model->outputs, i));
 
         buf_printf(to->to, "            %s=found[\"%s\"],\n",
                    attribute(to->ir, doc_item(model->outputs, i)), name);

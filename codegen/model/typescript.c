@@ -19,22 +19,6 @@ struct writer {
     struct buf *to;
 };
 
-static const char *name_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "name"), "");
-}
-
-static const char *type_of(const struct doc_node *item)
-{
-    return doc_string(doc_get(item, "type"), "");
-}
-
-/* A number that is written as text. */
-static bool is_encoded(const struct doc_node *output)
-{
-    return strcmp(doc_string(doc_get(output, "encoding"), ""), "string") == 0;
-}
-
 /* ---- comments ---- */
 
 /* Text that neither ends a comment nor its line; U+2028 and U+2029 end one. */
@@ -98,10 +82,10 @@ static const char *const types[][3] = {
      "Readonly<Record<string, unknown>>"},
 };
 
-static const char *type_text(const struct doc_node *item, bool output)
+static const char *type_text(const char *type, bool output)
 {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i][0], type_of(item)) == 0)
+        if (strcmp(types[i][0], type) == 0)
             return types[i][output ? 2 : 1];
     return "unknown";
 }
@@ -124,12 +108,12 @@ static void put_inputs(struct writer *to, const struct doc_node *list,
         const struct doc_node *values = doc_get(item, "enum");
 
         put_member_doc(to, item);
-        buf_printf(to->to, "  readonly %s%s: ", name_of(item),
+        buf_printf(to->to, "  readonly %s%s: ", cg_model_name(item),
                    cg_model_required(item, parameter) ? "" : "?");
         if (values)
             put_values(to->to, values, " | ");
         else
-            buf_string(to->to, type_text(item, false));
+            buf_string(to->to, type_text(cg_model_type(item), false));
         buf_string(to->to, ";\n");
     }
 }
@@ -137,7 +121,7 @@ static void put_inputs(struct writer *to, const struct doc_node *list,
 /* The member of an output; `response` is what all came with. */
 static const char *member(const struct doc_node *output)
 {
-    const char *name = name_of(output);
+    const char *name = cg_model_name(output);
 
     return strcmp(name, "response") == 0 ? "response_" : name;
 }
@@ -151,7 +135,7 @@ static void put_outputs(struct writer *to)
 
         put_member_doc(to, item);
         buf_printf(to->to, "  readonly %s: %s;\n", member(item),
-                   is_encoded(item) ? "string" : type_text(item, true));
+                   type_text(cg_model_given(item), true));
     }
 }
 
@@ -174,8 +158,8 @@ static void put_input_rows(struct writer *to, const struct doc_node *list,
     for (size_t i = 0; i < doc_count(list); i++) {
         const struct doc_node *item = doc_item(list, i);
 
-        buf_printf(to->to, "    { name: \"%s\", type: \"%s\"", name_of(item),
-                   type_of(item));
+        buf_printf(to->to, "    { name: \"%s\", type: \"%s\"",
+                   cg_model_name(item), cg_model_type(item));
         if (!cg_model_required(item, parameter))
             buf_string(to->to, ", optional: true");
         put_option(to->to, item, "maxBytes", "maxBytes");
@@ -198,14 +182,14 @@ static void put_output_rows(struct writer *to)
     for (size_t i = 0; i < doc_count(list); i++) {
         const struct doc_node *item = doc_item(list, i);
 
-        buf_printf(to->to, "    { name: \"%s\", type: \"%s\"", name_of(item),
-                   type_of(item));
-        if (strcmp(member(item), name_of(item)) != 0)
+        buf_printf(to->to, "    { name: \"%s\", type: \"%s\"",
+                   cg_model_name(item), cg_model_type(item));
+        if (strcmp(member(item), cg_model_name(item)) != 0)
             buf_printf(to->to, ", member: \"%s\"", member(item));
-        if (is_encoded(item))
+        if (cg_model_encoded(item))
             buf_string(to->to, ", encoded: true");
-        if (!doc_get(item, "dimensions"))
-            put_option(to->to, item, "length", "length");
+        if (cg_model_length(item))
+            buf_printf(to->to, ", length: %lld", cg_model_length(item));
         buf_string(to->to, " },\n");
     }
 }

@@ -134,6 +134,18 @@ def steered(folder, timeout_s=1, example="[4]"):
     return bundle
 
 
+def numbers_as_text(bundle):
+    """Turns the number that steered() gives into text, for old clients."""
+    file = bundle / "steered.modelservice.yaml"
+    text = file.read_text()
+    for old, new in (("type: float, from", "type: float, encoding: string, from"),
+                     ('finite: ["y"]', 'values: {"y": "3.0"}')):
+        assert old in text, old
+        text = text.replace(old, new)
+    file.write_text(text)
+    return bundle
+
+
 def copied(folder, source, name, **edits):
     """A copy of the bundle `source`, called `name`, in `folder`. Each edit is
     the kind of a document (modelspec, modelservice) and pairs of old and new

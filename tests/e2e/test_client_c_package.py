@@ -251,6 +251,16 @@ class Typed(Package):
             for got, wanted in zip(found, row["mean"]):
                 self.assertAlmostEqual(float(got), wanted, delta=2e-6)
 
+    def test_a_number_that_is_written_as_text(self):
+        bundle = bundles.numbers_as_text(bundles.steered(self.place))
+        self.generate(bundle)
+        port = self.serve(bundle).port
+        program = self.program("steered", ".x = {(const float[]){4}, 1}",
+                               '"%s\\n", found.y')
+        for scheme in ("http", "grpc"):
+            said = run(program, f"{scheme}://127.0.0.1:{port}")
+            self.assertEqual(said, "3.0\n")
+
     def test_a_model_that_changed_is_told_not_guessed(self):
         self.generate(harness.BUNDLE)
         program = self.program("solubility", '.text = "CCO"',

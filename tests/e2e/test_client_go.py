@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import unittest
 
+import bundles
 import harness
 
 CLIENT = harness.ROOT / "clients/go"
@@ -67,14 +68,17 @@ class Example(harness.Case):
 
 @unittest.skipIf(GO is None, "go is not installed")
 class Typed(harness.Case):
-    """One program with two typed clients; clients/go/testdata/typed is its main."""
+    """One program with three typed clients; clients/go/testdata/typed is its main."""
 
     def setUp(self):
         super().setUp()
         self.program = f"{self.folder.name}/program"
         shutil.copytree(CLIENT / "testdata/typed", self.program)
+        self.steered = bundles.numbers_as_text(
+            bundles.steered(self.folder.name))
         for name, bundle in (("solubility", harness.BUNDLE),
-                             ("sentences", SENTENCES)):
+                             ("sentences", SENTENCES),
+                             ("steered", self.steered)):
             self.generate(bundle, f"{self.program}/{name}")
         init, *lines = told(CLIENT)
         self.go(*init[:-1], "typed")
@@ -127,6 +131,10 @@ class Typed(harness.Case):
             self.assertEqual(len(found["Embedding"]), len(row["mean"]))
             for got, wanted in zip(found["Embedding"], row["mean"]):
                 self.assertAlmostEqual(got, wanted, delta=2e-6)
+        numbers = self.start(harness.Server, bundle=self.steered).port
+        for scheme in ("http", "grpc"):
+            found, = self.call("steered", f"{scheme}://127.0.0.1:{numbers}", "4")
+            self.assertEqual(found["Y"], "3.0")
         # Another model behind the address, then models that changed.
         found, = self.call("solubility", f"http://127.0.0.1:{port}", "CCO")
         self.assertEqual(found["code"], "MODEL_CHANGED")

@@ -378,14 +378,7 @@ class OtherBundles(harness.Case):
         self.assertEqual(answers["/test_examples"]["notes"], [])
 
     def test_numbers_may_be_texts_for_old_clients(self):
-        bundle = bundles.steered(self.folder.name)
-        file = bundle / "steered.modelservice.yaml"
-        text = file.read_text()
-        for old, new in (("type: float, from", "type: float, encoding: string, from"),
-                         ('finite: ["y"]', 'values: {"y": "3.0"}')):
-            self.assertIn(old, text)
-            text = text.replace(old, new)
-        file.write_text(text)
+        bundle = bundles.numbers_as_text(bundles.steered(self.folder.name))
         server = self.start(harness.Server, bundle=bundle)
         _, answer = harness.rest_json(
             server.port, "POST", "/predict",

@@ -1,6 +1,6 @@
 // Typed calls typed clients that specgen made, for tests/e2e/test_client_go.py:
 //
-//	typed solubility|sentences URL INPUT...   one line of JSON for each input
+//	typed solubility|sentences|steered URL INPUT...   one line of JSON for each input
 package main
 
 import (
@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"specserve"
 	"specserve/grpc"
 
 	"typed/sentences"
 	"typed/solubility"
+	"typed/steered"
 )
 
 func show(result interface{}, err error) {
@@ -46,6 +48,14 @@ func main() {
 	for _, input := range os.Args[3:] {
 		if os.Args[1] == "sentences" {
 			show(reader.Predict(ctx, sentences.Inputs{Text: input}))
+			continue
+		}
+		if os.Args[1] == "steered" {
+			number, err := strconv.ParseFloat(input, 32)
+			if err != nil {
+				panic(err)
+			}
+			show(steered.New(client).Predict(ctx, steered.Inputs{X: []float32{float32(number)}}))
 			continue
 		}
 		inputs := solubility.Inputs{Text: input}

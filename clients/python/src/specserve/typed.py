@@ -87,6 +87,7 @@ class _Base:
     INPUTS: ClassVar[tuple[Input, ...]]
     OUTPUTS: ClassVar[Mapping[str, str]]  # name -> type
     LENGTHS: ClassVar[Mapping[str, int]]  # of outputs that are arrays
+    ENCODED: ClassVar[tuple[str, ...]] = ()  # numbers that are written as text
 
     def _data(self, values: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -148,7 +149,8 @@ class _Base:
         for name, kind in self.OUTPUTS.items():
             value: Any = response.results.get(name)
             length = self.LENGTHS.get(name)
-            if not _TYPES[kind](value) or length and len(value) != length:
+            test = _TYPES["string" if name in self.ENCODED else kind]
+            if not test(value) or length and len(value) != length:
                 raise errors.ModelChangedError(
                     f"{self.NAME}: the answer has no {name} of type {kind}",
                     answer=response._answer)
