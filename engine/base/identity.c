@@ -73,7 +73,7 @@ struct reading {
     struct error *err;
 };
 
-enum { PIECE = 256 * 1024 };
+enum { PIECE = 256 * 1024, FILES_MAX = 1 << 16 };
 
 static bool no_memory(struct reading *reading)
 {
@@ -81,7 +81,14 @@ static bool no_memory(struct reading *reading)
                 "no memory for the bundle's digest");
 }
 
-/* A line break in a name could make two lists look alike. */
+static bool is_stopped(const struct reading *reading)
+{
+    return reading->stop && *reading->stop &&
+           !fail(reading->err, ERR_CANCELLED, "stopped");
+}
+
+/* A line break in a name could make two lists look alike. A file may come
+ * several times: see settle(). */
 static bool add(struct reading *reading, struct files *files, const char *path)
 {
     if (!path)
@@ -91,9 +98,11 @@ static bool add(struct reading *reading, struct files *files, const char *path)
     if (strpbrk(path, "\n\r"))
         return fail(reading->err, ERR_FILE_INVALID,
                     "a file's name has a line break");
-    for (size_t i = files->count; i-- > 0;)
-        if (strcmp(files->items[i].path, path) == 0)
-            return true;
+    if (files->count && strcmp(files->items[files->count - 1].path, path) == 0)
+        return true;
+    if (files->count == FILES_MAX)
+        return fail(reading->err, ERR_FILE_INVALID,
+                    "the bundle names more than %d files", FILES_MAX);
     if (files->count == files->capacity) {
         size_t capacity = files->capacity ? 2 * files->capacity : 8;
         struct file *items = realloc(files->items, capacity * sizeof *items);
@@ -104,7 +113,27 @@ static bool add(struct reading *reading, struct files *files, const char *path)
         files->capacity = capacity;
     }
     files->items[files->count++].path = path;
-    return true;
+    return !is_stopped(reading);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(((const struct file *)a)->path,
+                  ((const struct file *)b)->path);
+}
+
+/* Brings the files in the order of their paths, each once. */
+static void settle(struct files *files)
+{
+    size_t kept = 0;
+
+    if (files->count)
+        qsort(files->items, files->count, sizeof *files->items, compare_paths);
+    for (size_t i = 0; i < files->count; i++)
+        if (!kept ||
+            strcmp(files->items[kept - 1].path, files->items[i].path) != 0)
+            files->items[kept++] = files->items[i];
+    files->count = kept;
 }
 
 /* ---- which files ---- */
@@ -275,22 +304,17 @@ static bool hash_open(struct reading *reading, int fd, struct file *file)
                         "'%s' cannot be read: %s", file->path, strerror(errno));
         if (got == 0)
             break;
-        if (reading->stop && *reading->stop)
-            return fail(reading->err, ERR_CANCELLED, "stopped");
+        if (is_stopped(reading))
+            return false;
         sha256_add(reading->hash, reading->piece, (size_t)got);
     }
     sha256_hex(reading->hash, file->hex);
     return true;
 }
 
-static int compare_paths(const void *a, const void *b)
+static bool hash_files(struct reading *reading, struct files *files)
 {
-    return strcmp(((const struct file *)a)->path,
-                  ((const struct file *)b)->path);
-}
-
-static bool hash_files(struct reading *reading, const struct files *files)
-{
+    settle(files);
     for (size_t i = 0; i < files->count; i++) {
         int fd = beneath_open(reading->fd, files->items[i].path, reading->err);
         bool ok = fd >= 0 && hash_open(reading, fd, &files->items[i]);
@@ -304,12 +328,12 @@ static bool hash_files(struct reading *reading, const struct files *files)
 }
 
 /* The digest of a list whose files are hashed. */
-static void digest(struct reading *reading, const struct files *files,
+static void digest(struct reading *reading, struct files *files,
                    char text[IDENTITY_TEXT])
 {
     static const char prefix[] = "sha256:";
 
-    qsort(files->items, files->count, sizeof *files->items, compare_paths);
+    settle(files);
     for (size_t i = 0; i < files->count; i++) {
         const struct file *file = &files->items[i];
 
@@ -369,12 +393,9 @@ static bool join(struct reading *reading)
     struct files *all = &reading->documents;
 
     for (size_t i = 0; i < reading->model.count; i++) {
-        size_t before = all->count;
-
         if (!add(reading, all, reading->model.items[i].path))
             return false;
-        if (all->count > before)
-            all->items[before] = reading->model.items[i];
+        all->items[all->count - 1] = reading->model.items[i];
     }
     return true;
 }

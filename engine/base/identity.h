@@ -48,8 +48,8 @@ struct identity {
 
 /*
  * Sets `documents` of the folder's bundle. false: ERR_FILE_MISSING,
- * ERR_FILE_INVALID (see beneath_open(); or several documents of one kind),
- * ERR_OUT_OF_MEMORY.
+ * ERR_FILE_INVALID (see beneath_open(); or several documents of one kind, or
+ * more files than any model has), ERR_OUT_OF_MEMORY.
  */
 bool identity_documents(const char *folder, struct identity *identity,
                         struct error *err);

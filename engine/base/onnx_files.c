@@ -163,10 +163,9 @@ static bool take_content(struct walk *walk, uint64_t field)
 {
     enum message in = walk->around[walk->depth - 1].is;
     enum message is = inside(in, field);
-    uint64_t size;
+    uint64_t end = walk->around[walk->depth - 1].end, size;
 
-    if (!take_varint(walk, &size) ||
-        size > walk->around[walk->depth - 1].end - walk->at)
+    if (!take_varint(walk, &size) || walk->at > end || size > end - walk->at)
         return false;
     if (in == ENTRY && (field == ENTRY_KEY || field == ENTRY_VALUE))
         return take_entry_text(walk, field, size);
@@ -184,7 +183,8 @@ static bool take_number(struct walk *walk, uint64_t field)
         return false;
     if (walk->around[walk->depth - 1].is == TENSOR &&
         field == TENSOR_DATA_LOCATION)
-        walk->is_external = value == EXTERNAL;
+        walk->is_external =
+            (uint32_t)value == EXTERNAL; /* as an int32 is read */
     return true;
 }
 

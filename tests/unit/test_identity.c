@@ -5,6 +5,7 @@
 #include "identity.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -123,6 +124,95 @@ static void test_any_bytes_end_the_walk(void **state)
     assert_true(walk(bytes, sizeof bytes, &(struct found){.stop = false}));
 }
 
+/* A length that begins in its message and ends behind it must not lead back:
+ * a graph of one byte, a field's tag, and 2^64 - 11 over the graph's end. */
+static void test_a_length_behind_its_message_ends_the_walk(void **state)
+{
+    unsigned char bytes[] = {0x3a, 1,    0,    0xf5, 0xff, 0xff, 0xff,
+                             0xff, 0xff, 0xff, 0xff, 0xff, 1,    0};
+
+    (void)state;
+    (void)alarm(20);
+    for (unsigned field = 1; field < 16; field++) {
+        bytes[2] = (unsigned char)(field << 3 | 2);
+        assert_true(walk(bytes, sizeof bytes, &(struct found){.stop = false}));
+    }
+    (void)alarm(0);
+}
+
+/* data_location is an enum: who loads it looks at 32 bits of 2^32 + 1. */
+static void test_a_location_is_as_wide_as_the_loader_reads_it(void **state)
+{
+    static const unsigned char bytes[] = {
+        0x3a, 23,   0x2a, 21,   0x6a, 13,   0x0a, 8,    'l',
+        'o',  'c',  'a',  't',  'i',  'o',  'n',  0x12, 1,
+        'd',  0x70, 0x81, 0x80, 0x80, 0x80, 0x10};
+    struct found found = {.stop = false};
+
+    (void)state;
+    assert_true(walk(bytes, sizeof bytes, &found));
+    assert_string_equal(found.names, "d;");
+}
+
+/* ---- a bundle ---- */
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    char path[128];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Tensors whose data lie in a file each: "00000", "00001", ... */
+static void write_model(const char *folder, int tensors)
+{
+    char path[128];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/m.onnx", folder);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < tensors; i++)
+        assert_true(fprintf(file,
+                            "\x3a\x17*\x15j\x11\n\blocation\x12\x05%05dp\x01",
+                            i) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_files_without_end_are_refused_at_once(void **state)
+{
+    static const char *const names[] = {"x.modelspec.yaml",
+                                        "x.modelservice.yaml", "m.onnx"};
+    char folder[] = "/tmp/identity-XXXXXX", path[128];
+    struct identity identity;
+    struct error err;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_text(folder, names[0],
+               "spec: {identity: {model: {framework: onnx, artifacts: "
+               "{modelUri: m.onnx}}}}\n");
+    write_text(folder, names[1], "spec: {}\n");
+    write_model(folder, 65536);
+    assert_false(identity_read(folder, NULL, &identity, &err));
+    assert_int_equal(err.code, ERR_FILE_INVALID);
+    assert_non_null(strstr(err.msg, "more than 65536 files"));
+    write_model(folder, 2);
+    assert_false(identity_read(folder, NULL, &identity, &err));
+    assert_int_equal(err.code, ERR_FILE_MISSING);
+    assert_non_null(strstr(err.msg, "'00000' is not in the bundle"));
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- memory ---- */
 
 static void test_memory_that_is_out_is_an_error(void **state)
@@ -164,6 +254,9 @@ int main(void)
         cmocka_unit_test(test_digests_are_the_published_ones),
         cmocka_unit_test(test_names_of_external_data_are_found),
         cmocka_unit_test(test_any_bytes_end_the_walk),
+        cmocka_unit_test(test_a_length_behind_its_message_ends_the_walk),
+        cmocka_unit_test(test_a_location_is_as_wide_as_the_loader_reads_it),
+        cmocka_unit_test(test_files_without_end_are_refused_at_once),
         cmocka_unit_test(test_memory_that_is_out_is_an_error),
         cmocka_unit_test(test_it_can_be_stopped),
     };
