@@ -114,14 +114,20 @@ static bool join_padded(const struct items *items, size_t i, size_t length,
     return tensor->data != NULL;
 }
 
-/* Of a row that ran by itself: the batch of one must be there. */
-static bool check_row(const struct pipeline *pipeline, size_t i,
-                      const struct eng_tensor *output, struct error *err)
+/* What comes of a run has the rows that went in, and their tokens where it did
+ * when it was tried: a model may do otherwise with what was not tried. */
+static bool check_rows(const struct pipeline *pipeline, size_t i,
+                       const struct eng_tensor *output, size_t rows,
+                       size_t tokens, struct error *err)
 {
-    return (output->rank > 0 && output->dims[0] == 1) ||
-           fail(err, ERR_OUTPUT_INVALID,
-                "the model's output '%.64s' has no row for each text",
-                eng_model_output(pipeline->model, i)->name);
+    bool fits = output->rank > 0 && output->dims[0] == (int64_t)rows;
+
+    if (tokens > 0)
+        fits = fits && output->rank > 1 && output->dims[1] == (int64_t)tokens;
+    return fits || fail(err, ERR_OUTPUT_INVALID,
+                        "the model's output '%.64s' has no row for each %s",
+                        eng_model_output(pipeline->model, i)->name,
+                        tokens > 0 ? "token" : "text");
 }
 
 static bool share_all(const struct shift *shift, const struct items *items,
@@ -132,13 +138,13 @@ static bool share_all(const struct shift *shift, const struct items *items,
 
     for (size_t i = 0; i < eng_model_output_count(pipeline->model); i++) {
         const struct eng_tensor *output = &shift->worker->outputs[i];
+        enum eng_ragged_kind kind =
+            padding->outputs ? padding->outputs[i] : ENG_RAGGED_SEQUENCES;
 
-        if (!padding->outputs && !check_row(pipeline, i, output, err))
+        if (!check_rows(pipeline, i, output, items->count,
+                        kind == ENG_RAGGED_TOKENS ? length : 0, err))
             return false;
-        batch_share(items, i, output,
-                    padding->outputs ? padding->outputs[i]
-                                     : ENG_RAGGED_SEQUENCES,
-                    length);
+        batch_share(items, i, output, kind, length);
     }
     return true;
 }

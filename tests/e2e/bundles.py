@@ -82,10 +82,10 @@ def part(number, content):
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def node(kind, inputs, output, **attributes):
+def node(kind, inputs, output, domain="", **attributes):
     """A NodeProto with one output; attributes are integers or lists of them."""
     fields = b"".join(part(1, name) for name in inputs)
-    fields += part(2, output) + part(3, output) + part(4, kind)
+    fields += part(2, output) + part(3, output) + part(4, kind) + part(7, domain)
     for name, value in attributes.items():
         if isinstance(value, list):
             inner = b"".join(part(8, v) for v in value) + part(20, 7)

@@ -174,7 +174,7 @@ def tokens_bundle(folder, nodes):
              + bundles.port(12, "y", "r", 1))
     (bundle / "model.onnx").write_bytes(
         bundles.part(1, 8) + bundles.part(7, graph)
-        + bundles.part(8, bundles.part(1, "") + bundles.part(2, 11)))
+        + bundles.part(8, bundles.part(1, "") + bundles.part(2, 12)))
     return bundle
 
 
@@ -191,6 +191,21 @@ class Refused(Served):
                 self.assertEqual(status, 200, answer)
                 for got, text in zip(answer["results"]["embedding"], many):
                     self.same(got, self.embed(text))
+
+    def test_rows_that_are_lost_later_are_an_error(self):
+        """A model that gives its first three rows only, as many as were tried."""
+        nodes = [bundles.node("ReduceSum", ["x"], "s", axes=[1], keepdims=1),
+                 bundles.node("Constant", [], "zero", value_ints=[0]),
+                 bundles.node("Constant", [], "three", value_ints=[3]),
+                 bundles.node("Slice", ["s", "zero", "three", "zero"], "y")]
+        with tempfile.TemporaryDirectory() as folder:
+            self.serve(tokens_bundle(folder, nodes))
+            self.assertIn("texts=padded", self.server.logged())
+            status, answer = predict(self.server.port, texts(3, 6))
+            self.assertEqual(status, 200, answer)
+            status, answer = predict(self.server.port, ["a cat"] * 4)
+            self.assertEqual(status, 500, answer)
+            self.assertIn("output 'y' has no row for each text", str(answer))
 
 
 if __name__ == "__main__":
