@@ -108,8 +108,11 @@ static bool read_self(const struct rewrite *rw, const struct eng_node *node,
         return false;
     if (sizes && (sizes->type != ENG_ATTR_INTS || sizes->count != PARTS))
         return false;
-    for (size_t i = 0; i < PARTS; i++)
+    for (size_t i = 0; i < PARTS; i++) {
         found->widths[i] = sizes ? sizes->ints[i] : w->dims[1] / PARTS;
+        if (found->widths[i] < 1 || found->widths[i] > w->dims[1])
+            return false; /* their sum is none */
+    }
     found->is_self = true;
     found->inputs[0] = input_at(node, X);
     found->inputs[1] = input_at(node, W);

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
+import bundles
 import harness
 
 MODEL = harness.ROOT / "tests/data/models/torch_mlp"
@@ -40,6 +41,24 @@ class Check(unittest.TestCase):
         for obstacle in case["obstacles"]:
             self.assertIn(obstacle["op"], obstacle["reason"])
         self.assertEqual(case["detail"], case["obstacles"][0]["reason"])
+
+    def test_widths_that_overflow_are_told_as_they_are(self):
+        """Attention whose columns for q, k and v are 30 only when they wrap."""
+        part = bundles.part
+        weights = (part(1, 12) + part(1, 30) + part(2, 1) + part(8, "w")
+                   + part(9, bytes(12 * 30 * 4)))
+        graph = (bundles.node("Attention", ["x", "w"], "y", domain="com.microsoft",
+                              num_heads=1,
+                              qkv_hidden_sizes=[2**63 - 1, 2**63 - 1, 32])
+                 + part(2, "widths") + part(5, weights)
+                 + bundles.port(11, "x", 1, 2, 12) + bundles.port(12, "y", 1, 2, 6))
+        path = pathlib.Path(self.folder.name) / "model.onnx"
+        path.write_bytes(part(1, 8) + part(7, graph)
+                         + part(8, part(1, "") + part(2, 13))
+                         + part(8, part(1, "com.microsoft") + part(2, 1)))
+        done = check(path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("30 columns are not those of q, k and v", done.stdout)
 
     def test_text_lists_them_below_the_model(self):
         lines = check(self.with_unknown_operators()).stdout.splitlines()
