@@ -100,11 +100,11 @@ struct srv_app *app_open(const struct srv_config *config, const char *path,
 void app_close(struct srv_app *app);
 
 /*
- * Loads the weights and takes their digests, compares them with the documents and runs the test
- * examples; the state becomes APP_READY, or APP_BLOCKED when an example fails
- * (which is no failure of this function: the service answers why). Errors are
- * those of eng_model_open(), digests_wait(), pipeline_open() and
- * accuracy_check().
+ * Loads the weights and takes their digests, compares them with the documents
+ * and runs the test examples; the state becomes APP_READY, or APP_BLOCKED when
+ * an example fails (which is no failure of this function: the service answers
+ * why). Errors are those of eng_model_open(), digests_wait(), pipeline_open()
+ * and accuracy_check().
  */
 bool app_load(struct srv_app *app, struct error *err);
 
