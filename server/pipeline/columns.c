@@ -158,24 +158,30 @@ static bool read_encoding(const struct step_build *build,
     return true;
 }
 
+static bool is_column_key(const char *key)
+{
+    static const char *const known[] = {"name", "values", "encode", "missing",
+                                        "unknown"};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i], key) == 0)
+            return true;
+    return false;
+}
+
 /* The keys of a column, and its name, which no other has. */
 static bool check_entry(const struct step_build *build,
                         const struct columns *step,
                         const struct doc_node *entry, struct error *err)
 {
-    static const char known[] = " name values encode missing unknown ";
     const char *name = doc_string(doc_get(entry, "name"), NULL);
 
     if (!entry || entry->type != DOC_MAP || !name || !*name)
         return step_fail(build, err, "column %zu has no name", step->count);
-    for (size_t i = 0; i < doc_count(entry); i++) {
-        const char *at = strstr(known, entry->entries[i].key);
-        size_t size = strlen(entry->entries[i].key);
-
-        if (!at || size == 0 || at[-1] != ' ' || at[size] != ' ')
+    for (size_t i = 0; i < doc_count(entry); i++)
+        if (!is_column_key(entry->entries[i].key))
             return step_fail(build, err, "column '%s' has no '%s'", name,
                              entry->entries[i].key);
-    }
     for (size_t i = 0; i < step->count; i++)
         if (strcmp(step->columns[i].name, name) == 0)
             return step_fail(build, err, "column '%s' is there twice", name);

@@ -209,6 +209,8 @@ static void test_columns_refuse_documents_that_do_not_fit(void **state)
         {"{nam: age}", "column 0 has no name"},
         {"{name: a, kind: b}", "column 'a' has no 'kind'"},
         {"{name: a, e: b}", "column 'a' has no 'e'"},
+        {"{name: a, 'name values': b}", "column 'a' has no 'name values'"},
+        {"{name: a, ' name': b}", "column 'a' has no ' name'"},
         {"{name: a}, {name: a}", "column 'a' is there twice"},
         {"{name: a, values: []}", "the values of 'a' are no list"},
         {"{name: a, values: [x, x]}", "or there twice"},
