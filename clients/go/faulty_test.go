@@ -74,15 +74,16 @@ var (
 	full       = step{"do": "answer", "status": 503, "body": step{"success": false, "error": "full", "error_code": "OVERLOADED"}}
 )
 
+func (f *faulty) client(t *testing.T, options ...Option) *ModelRuntime {
+	return connect(t, append(options, WithEndpoints(f.url))...).Runtime()
+}
+
 func TestFaultyServer(t *testing.T) {
 	f := startFaulty(t)
-	client := func(t *testing.T, options ...Option) *ModelRuntime {
-		return connect(t, append(options, WithEndpoints(f.url))...).Runtime()
-	}
 	for _, what := range []string{"garbage", "bad_chunk", "long_head", "endless"} {
 		t.Run(what+" is an error and not repeated", func(t *testing.T) {
 			f.script(t, doing(what))
-			_, err := client(t, WithAnswerMax(1<<20)).Health(background, nil)
+			_, err := f.client(t, WithAnswerMax(1<<20)).Health(background, nil)
 			if seen := f.seen(t); !errors.Is(err, ErrBadAnswer) || len(seen) != 1 {
 				t.Errorf("%d attempts; %v", len(seen), err)
 			}
@@ -91,7 +92,7 @@ func TestFaultyServer(t *testing.T) {
 	for _, what := range []string{"answer", "chunked", "interim", "close_after", "answer"} {
 		t.Run(what+" is read", func(t *testing.T) {
 			f.script(t, doing(what))
-			api := client(t)
+			api := f.client(t)
 			for i := 0; i < 2; i++ {
 				if reply, err := api.Health(background, nil); err != nil || reply.Model != "m" {
 					t.Error(reply, err)
@@ -103,7 +104,7 @@ func TestFaultyServer(t *testing.T) {
 		t.Run(what+" is tried again", func(t *testing.T) {
 			f.script(t, doing(what), doing("answer"))
 			var answer Answer
-			if _, err := client(t).Health(background, nil, WithAnswer(&answer)); err != nil || answer.Attempts != 2 {
+			if _, err := f.client(t).Health(background, nil, WithAnswer(&answer)); err != nil || answer.Attempts != 2 {
 				t.Errorf("%d attempts; %v", answer.Attempts, err)
 			}
 		})
@@ -112,15 +113,19 @@ func TestFaultyServer(t *testing.T) {
 		t.Run(what+" meets the deadline", func(t *testing.T) {
 			f.script(t, doing(what))
 			start := time.Now()
-			_, err := client(t).Health(background, nil, WithTimeout(300*time.Millisecond))
+			_, err := f.client(t).Health(background, nil, WithTimeout(300*time.Millisecond))
 			if took := time.Since(start); !errors.Is(err, ErrTimeout) || took > 900*time.Millisecond {
 				t.Errorf("after %v: %v", took, err)
 			}
 		})
 	}
+}
+
+func TestWhatIsSentAgain(t *testing.T) {
+	f := startFaulty(t)
 	t.Run("a storm of 503 stays within the budget", func(t *testing.T) {
 		f.script(t, full)
-		api, calls := client(t), 40
+		api, calls := f.client(t), 40
 		for i := 0; i < calls; i++ {
 			_, err := api.Predict(background, &RuntimePredictRequest{InputType: "text", Data: map[string]RuntimeValue{"text": "C"}})
 			if !errors.Is(err, ErrOverloaded) {
@@ -137,7 +142,7 @@ func TestFaultyServer(t *testing.T) {
 			busy[key] = value
 		}
 		f.script(t, busy, doing("answer"))
-		if _, err := client(t).Health(background, nil); err != nil {
+		if _, err := f.client(t).Health(background, nil); err != nil {
 			t.Fatal(err)
 		}
 		seen := f.seen(t)
@@ -159,31 +164,33 @@ func TestFaultyServer(t *testing.T) {
 			}
 		}
 	})
-	t.Run("hooks", func(t *testing.T) {
-		var events []Event
-		parent := "00-" + strings.Repeat("1", 32) + "-" + strings.Repeat("2", 16) + "-01"
-		api := client(t, WithObserver(func(e Event) { events = append(events, e) }), WithHeader("X-Always", "a"),
-			WithTrace(func(_ context.Context, operation string) string { return parent + operation[:0] }),
-			WithTokenSource(func(context.Context) (string, error) { return "secret", nil }))
-		f.script(t, doing("drop"), doing("answer"))
-		if _, err := api.Health(background, nil, WithRequestID("mine"), WithHeader("X-More", "1")); err != nil {
-			t.Fatal(err)
+}
+
+func TestHooks(t *testing.T) {
+	f := startFaulty(t)
+	var events []Event
+	parent := "00-" + strings.Repeat("1", 32) + "-" + strings.Repeat("2", 16) + "-01"
+	api := f.client(t, WithObserver(func(e Event) { events = append(events, e) }), WithHeader("X-Always", "a"),
+		WithTrace(func(_ context.Context, operation string) string { return parent + operation[:0] }),
+		WithTokenSource(func(context.Context) (string, error) { return "secret", nil }))
+	f.script(t, doing("drop"), doing("answer"))
+	if _, err := api.Health(background, nil, WithRequestID("mine"), WithHeader("X-More", "1")); err != nil {
+		t.Fatal(err)
+	}
+	headers := f.seen(t)[1].Headers
+	for name, wanted := range map[string]string{"authorization": "Bearer secret", "x-request-id": "mine", "x-more": "1",
+		"x-always": "a", "traceparent": parent, "user-agent": userAgent} {
+		if headers[name] != wanted {
+			t.Errorf("%s: %s", name, headers[name])
 		}
-		headers := f.seen(t)[1].Headers
-		for name, wanted := range map[string]string{"authorization": "Bearer secret", "x-request-id": "mine", "x-more": "1",
-			"x-always": "a", "traceparent": parent, "user-agent": userAgent} {
-			if headers[name] != wanted {
-				t.Errorf("%s: %s", name, headers[name])
-			}
-		}
-		if len(events) != 2 || events[0].Operation != "runtime.health" || events[0].Code != "UNAVAILABLE" || events[0].Attempt != 1 ||
-			events[1].Code != "" || events[1].Attempt != 2 || events[1].RequestID != "mine" {
-			t.Errorf("%+v", events)
-		}
-		if strings.Contains(fmt.Sprint(events), "secret") {
-			t.Error("the token was told")
-		}
-	})
+	}
+	if len(events) != 2 || events[0].Operation != "runtime.health" || events[0].Code != "UNAVAILABLE" || events[0].Attempt != 1 ||
+		events[1].Code != "" || events[1].Attempt != 2 || events[1].RequestID != "mine" {
+		t.Errorf("%+v", events)
+	}
+	if strings.Contains(fmt.Sprint(events), "secret") {
+		t.Error("the token was told")
+	}
 }
 
 // One of two is not there: no call fails, and nobody waits.

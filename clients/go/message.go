@@ -92,15 +92,6 @@ func planOf(t reflect.Type) *plan {
 	return p
 }
 
-func (p *plan) byKey(key string) *field {
-	for i := range p.fields {
-		if p.fields[i].json == key {
-			return &p.fields[i]
-		}
-	}
-	return nil
-}
-
 func (p *plan) byNumber(number int) *field {
 	for i := range p.fields {
 		if p.fields[i].number == number {

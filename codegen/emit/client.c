@@ -50,14 +50,6 @@ struct buf *cg_client_open(struct cg_out *out, const char *language,
                        cg_text(out->ir, "../clients/%s/%s", language, path));
 }
 
-bool cg_client_bound(const struct cg_op *op, size_t field)
-{
-    for (size_t i = 0; i < op->bind_count; i++)
-        if (op->binds[i].field == field)
-            return true;
-    return false;
-}
-
 void cg_client_query(const struct cg_op *op, struct buf *to)
 {
     const char *between = "";
@@ -84,6 +76,32 @@ const char *cg_client_card(const struct cg_field *field)
         [MSG_ONE] = "one", [MSG_LIST] = "list", [MSG_MAP] = "map"};
 
     return words[field->card];
+}
+
+const char *cg_client_kind(const struct cg_field *field)
+{
+    static const char *const words[] = {
+        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
+        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
+        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
+        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
+        [MSG_MSG] = "msg",
+    };
+
+    return cg_client_union(field->decl) ? "union" : words[field->kind];
+}
+
+const struct cg_field *cg_client_list(const struct cg_decl *decl)
+{
+    return decl && decl->field_count == 1 && decl->fields[0].card == MSG_LIST
+               ? &decl->fields[0]
+               : NULL;
+}
+
+bool cg_client_plain(const struct cg_field *field)
+{
+    return field->implicit && field->card == MSG_ONE &&
+           field->kind != MSG_MSG && !(field->flags & MSG_IN_ONEOF);
 }
 
 bool cg_client_required(const struct cg_field *field)

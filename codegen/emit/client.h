@@ -37,9 +37,6 @@ bool cg_client_offers(const struct cg_api *api, const struct cg_op *op);
 struct buf *cg_client_open(struct cg_out *out, const char *language,
                            const char *path);
 
-/* REST takes the field of this index from the path or the query. */
-bool cg_client_bound(const struct cg_op *op, size_t field);
-
 /* The names that REST takes from the query: "a", "b". */
 void cg_client_query(const struct cg_op *op, struct buf *to);
 
@@ -48,6 +45,16 @@ const char *cg_client_safety(const struct cg_op *op);
 
 /* The words "one", "list" or "map". */
 const char *cg_client_card(const struct cg_field *field);
+
+/* What tables of fields call its kind: "str", "msg", "union". */
+const char *cg_client_kind(const struct cg_field *field);
+
+/* The list that the message is nothing else than, or NULL; a union has lists
+ * as such messages, JSON has them bare. NULL is none. */
+const struct cg_field *cg_client_list(const struct cg_decl *decl);
+
+/* proto3 without presence: zero and not set are the same. */
+bool cg_client_plain(const struct cg_field *field);
 
 /* The field has to be there and to have a value. */
 bool cg_client_required(const struct cg_field *field);

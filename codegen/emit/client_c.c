@@ -145,17 +145,17 @@ static void put_header(const struct cg_api *api, struct cg_out *out)
                "#include \"%s_msg.h\"\n#include \"specserve.h\"\n",
                guard, guard, api->prefix);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_op(&api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_prototypes(api, &api->ops[i], ir, to);
     buf_string(to, "\n#endif\n");
 }
 
 /* ---- the source ---- */
 
-/* Formats of others have a JSON of their own: they are called over gRPC. */
+/* Streams of this client are gRPC's. */
 static bool has_rest(const struct cg_api *api, const struct cg_op *op)
 {
-    return op->verb && !api->foreign && op->stream != OP_SERVER;
+    return cg_client_has_rest(api, op) && op->stream != OP_SERVER;
 }
 
 static void put_binds(const struct cg_api *api, const struct cg_op *op,
@@ -251,18 +251,18 @@ static void put_source(const struct cg_api *api, struct cg_out *out)
                "#include \"client_op.h\"\n",
                api->prefix);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_op(&api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_binds(api, &api->ops[i], to);
     buf_string(to, "\nstatic const struct client_op ops[] = {\n");
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_op(&api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_row(api, &api->ops[i], to);
     buf_printf(to,
                "};\n\nconst struct client_ops client_%s_ops = "
                "{ops, sizeof ops / sizeof *ops};\n",
                api->prefix);
     for (size_t i = 0; i < api->op_count; i++)
-        if (cg_client_op(&api->ops[i]))
+        if (cg_client_offers(api, &api->ops[i]))
             put_function(ir, api, &api->ops[i], row++, to);
 }
 

@@ -51,12 +51,7 @@ static const char *type_name(struct cg_ir *ir, const struct cg_decl *decl)
 /* The list that a union is always, when it can be nothing else; or NULL. */
 static const struct cg_field *only_list(const struct cg_decl *decl)
 {
-    const struct cg_decl *inner =
-        decl->field_count == 1 ? decl->fields[0].decl : NULL;
-
-    return inner && inner->field_count == 1 && inner->fields[0].card == MSG_LIST
-               ? &inner->fields[0]
-               : NULL;
+    return decl->field_count == 1 ? cg_client_list(decl->fields[0].decl) : NULL;
 }
 
 /* The type of one value, element or entry. */
@@ -75,13 +70,6 @@ static const char *bare_type(struct cg_ir *ir, const struct cg_field *field)
     return field->decl ? type_name(ir, field->decl) : types[field->kind];
 }
 
-/* proto3: zero and not set are the same. */
-static bool is_plain(const struct cg_field *field)
-{
-    return field->implicit && field->card == MSG_ONE &&
-           field->kind != MSG_MSG && !(field->flags & MSG_IN_ONEOF);
-}
-
 /* nil says that it is not set. */
 static bool can_be_nil(const struct cg_field *field)
 {
@@ -98,23 +86,10 @@ static const char *value_type(struct cg_ir *ir, const struct cg_field *field,
         return cg_text(ir, "[]%s", type);
     if (field->card == MSG_MAP)
         return cg_text(ir, "map[string]%s", type);
-    if (in_union || cg_client_required(field) || is_plain(field) ||
+    if (in_union || cg_client_required(field) || cg_client_plain(field) ||
         can_be_nil(field))
         return type;
     return cg_text(ir, "*%s", type);
-}
-
-static const char *kind_word(const struct cg_field *field)
-{
-    static const char *const words[] = {
-        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
-        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
-        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
-        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
-        [MSG_MSG] = "msg",
-    };
-
-    return cg_client_union(field->decl) ? "union" : words[field->kind];
 }
 
 static void put_field(struct cg_ir *ir, const struct cg_field *field,
@@ -125,14 +100,14 @@ static void put_field(struct cg_ir *ir, const struct cg_field *field,
     buf_printf(to, "\t%s%s %s `spec:\"%s %u %s", name,
                strcmp(name, "Extra") == 0 ? "_" : "",
                value_type(ir, field, in_union), field->json, field->number,
-               kind_word(field));
+               cg_client_kind(field));
     if (field->card != MSG_ONE)
         buf_printf(to, " %s", cg_client_card(field));
     if (cg_client_required(field))
         buf_string(to, " required");
     if (field->flags & MSG_EMIT_ALWAYS)
         buf_string(to, " always");
-    if (is_plain(field))
+    if (cg_client_plain(field))
         buf_string(to, " plain");
     buf_string(to, "\"`\n");
 }
@@ -216,16 +191,14 @@ static const char *union_doc(struct cg_ir *ir, const struct cg_decl *decl)
     const char *out;
 
     for (size_t i = 0; i < decl->field_count; i++) {
-        const struct cg_decl *inner = decl->fields[i].decl;
-        bool is_list = inner && inner->field_count == 1 &&
-                       inner->fields[0].card == MSG_LIST;
+        const struct cg_field *list = cg_client_list(decl->fields[i].decl);
 
         buf_printf(&text, "%s%s",
                    !i                           ? " "
                    : i + 1 == decl->field_count ? " or "
                                                 : ", ",
-                   is_list ? value_type(ir, &inner->fields[0], true)
-                           : bare_type(ir, &decl->fields[i]));
+                   list ? value_type(ir, list, true)
+                        : bare_type(ir, &decl->fields[i]));
     }
     out = cg_text(ir, "%s", text.data ? text.data : "");
     buf_release(&text);

@@ -109,19 +109,6 @@ static const char *otherwise(const struct cg_field *field, bool argument)
 
 /* ---- the tables ---- */
 
-static const char *kind_word(const struct cg_field *field)
-{
-    static const char *const words[] = {
-        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
-        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
-        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
-        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
-        [MSG_MSG] = "msg",
-    };
-
-    return cg_client_union(field->decl) ? "union" : words[field->kind];
-}
-
 static unsigned flags_of(const struct cg_field *field)
 {
     unsigned flags = 0; /* as in _messages.py */
@@ -140,7 +127,7 @@ static void put_row(struct cg_ir *ir, const struct cg_field *field,
 {
     buf_printf(to, "%sField(\"%s\", \"%s\", \"%s\", \"%s\", \"%s\", %u, \"",
                lead, cg_py_member(ir, field->json), field->json, field->name,
-               kind_word(field), cg_client_card(field), flags_of(field));
+               cg_client_kind(field), cg_client_card(field), flags_of(field));
     if (field->decl)
         buf_printf(to, "%s%s", cg_client_union(field->decl) ? "_" : "",
                    cg_client_name(ir, field->decl));

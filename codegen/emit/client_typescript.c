@@ -88,13 +88,6 @@ static const char *value_type(struct cg_ir *ir, const struct cg_field *field)
     return type;
 }
 
-/* proto3 without presence: a reply always has the value. */
-static bool is_plain(const struct cg_field *field)
-{
-    return field->implicit && field->card == MSG_ONE &&
-           field->kind != MSG_MSG && !(field->flags & MSG_IN_ONEOF);
-}
-
 /* null where it is absent. */
 static bool is_nulled(const struct cg_field *field)
 {
@@ -110,7 +103,8 @@ static bool may_lack(const struct cg_decl *decl, const struct cg_field *field)
         return false;
     if (cg_client_sent(decl))
         return true;
-    return field->card == MSG_ONE && !is_plain(field) && !is_nulled(field);
+    return field->card == MSG_ONE && !cg_client_plain(field) &&
+           !is_nulled(field);
 }
 
 static void put_message(struct cg_ir *ir, const struct cg_decl *decl,
@@ -137,13 +131,10 @@ static void put_union(struct cg_ir *ir, const struct cg_decl *decl,
     put_line_doc(ir, "", decl->doc ? decl->doc : decl->full, to);
     buf_printf(to, "export type %s =", cg_client_name(ir, decl));
     for (size_t i = 0; i < decl->field_count; i++) {
-        const struct cg_field *field = &decl->fields[i];
+        const struct cg_field *list = cg_client_list(decl->fields[i].decl);
 
-        /* a list is a message of one field on the wire, itself in JSON */
-        if (field->kind == MSG_MSG && field->decl->field_count == 1 &&
-            field->decl->fields[0].card == MSG_LIST)
-            field = &field->decl->fields[0];
-        buf_printf(to, "\n  | %s", value_type(ir, field));
+        buf_printf(to, "\n  | %s",
+                   value_type(ir, list ? list : &decl->fields[i]));
     }
     buf_string(to, ";\n");
 }
@@ -173,19 +164,6 @@ static void put_decl(struct cg_ir *ir, const struct cg_decl *decl,
 
 /* ---- tables ---- */
 
-static const char *kind_word(const struct cg_field *field)
-{
-    static const char *const words[] = {
-        [MSG_BOOL] = "bool", [MSG_I32] = "i32",   [MSG_U32] = "u32",
-        [MSG_I64] = "i64",   [MSG_U64] = "u64",   [MSG_F32] = "f32",
-        [MSG_F64] = "f64",   [MSG_STR] = "str",   [MSG_BYTES] = "bytes",
-        [MSG_JSON] = "json", [MSG_TIME] = "time", [MSG_ENUM] = "enum",
-        [MSG_MSG] = "msg",
-    };
-
-    return cg_client_union(field->decl) ? "union" : words[field->kind];
-}
-
 static unsigned flags_of(const struct cg_field *field)
 {
     unsigned flags = 0; /* as in message.ts */
@@ -194,7 +172,7 @@ static unsigned flags_of(const struct cg_field *field)
         flags |= 1;
     if (is_nulled(field))
         flags |= 2;
-    if (is_plain(field))
+    if (cg_client_plain(field))
         flags |= 4;
     if (is_big(field))
         flags |= 8;
@@ -205,7 +183,7 @@ static void put_row(struct cg_ir *ir, const struct cg_field *field,
                     struct buf *to)
 {
     buf_printf(to, "      [\"%s\", %u, \"%s\", \"%s\", %u, \"%s\"],\n",
-               field->json, field->number, kind_word(field),
+               field->json, field->number, cg_client_kind(field),
                cg_client_card(field), flags_of(field),
                field->decl ? cg_client_name(ir, field->decl) : "");
 }
