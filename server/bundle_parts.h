@@ -76,7 +76,7 @@ struct bundle_output {
     int64_t length;          /* elements of an array; 0 = any */
     const struct doc_node *dimensions; /* list of shorter lengths it may be cut
                                           to; NULL = none */
-    bool as_string;                    /* a number is written as text */
+    bool as_string; /* a number, no list, is written as text */
 };
 
 enum { BUNDLE_RANK_MAX = 8 };

@@ -150,8 +150,10 @@ static void read_outputs(struct reader *reader, const struct doc_node *list,
             .from_input = text(from, "input"),
             .length = doc_integer(doc_get(map, "length"), 0),
             .dimensions = doc_get(map, "dimensions"),
-            .as_string = strcmp(text(map, "encoding"), "string") == 0,
         };
+        items[i].as_string = items[i].type != BUNDLE_FLOATS &&
+                             items[i].type != BUNDLE_STRINGS &&
+                             strcmp(text(map, "encoding"), "string") == 0;
     }
     out->outputs = items;
     out->output_count = items ? count : 0;

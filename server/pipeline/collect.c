@@ -242,7 +242,7 @@ static bool one_value(const struct pipeline_call *call,
         output->type == BUNDLE_FLOATS || output->type == BUNDLE_STRINGS;
 
     value->name = output->name;
-    if (result->floats && output->as_string && !is_list) {
+    if (result->floats && output->as_string) {
         struct call_result texts = {.texts = number_texts(call, result),
                                     .width = 1};
 

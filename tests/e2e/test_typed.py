@@ -108,6 +108,17 @@ class Typed(harness.Case):
         self.assertIsNotNone(self.compare(port, stub, "image",
                                           example["data"]))
 
+    def test_only_single_numbers_are_written_as_text(self):
+        port, stub = self.serve(bundles.numbers_as_text(
+            bundles.steered(self.folder.name)))
+        self.assertIsInstance(
+            self.compare(port, stub, "tabular", {"x": [4, 4]}).y, str)
+        port, stub = self.serve(bundles.copied(
+            self.folder.name, DATA / "sentences", "numbers", modelservice=[
+                ("length: 32}", "length: 32, encoding: string}")]))
+        reply = self.compare(port, stub, "text", {"text": "A cat."})
+        self.assertEqual(len(reply.embedding), 32)
+
     def test_calls_that_wait_run_together(self):
         _, stub = self.serve(DATA / "sentences")
         texts = ["a", "A cat sits on the mat.", "o" * 40, "the"] * 8
