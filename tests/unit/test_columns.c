@@ -31,28 +31,16 @@ static bool answer(const struct eng_tensor *inputs, struct eng_tensor *outputs,
     fed = inputs[TABLE];
     assert_true(eng_tensor_size(&fed) <= sizeof elements);
     memcpy(&elements, fed.data, eng_tensor_size(&fed));
-    outputs[0] = (struct eng_tensor){
-        .dtype = ENG_F32,
-        .rank = 3,
-        .dims = {inputs[0].dims[0], inputs[0].dims[1], WIDTH},
-        .data = states};
+    outputs[0] = fake_states(&inputs[0], WIDTH, states);
     return true;
 }
 
-#define IDS(text)                                                              \
-    {                                                                          \
-        .name = (text), .dtype = ENG_I64, .rank = 2, .dims = { -1, -1 }        \
-    }
-
 static struct eng_model model = {
-    .inputs = {IDS("input_ids"),
-               IDS("attention_mask"),
-               IDS("token_type_ids"),
+    .inputs = {FAKE_TOKENS("input_ids"),
+               FAKE_TOKENS("attention_mask"),
+               FAKE_TOKENS("token_type_ids"),
                {.name = "table", .rank = 2, .dims = {-1, -1}}},
-    .outputs = {{.name = "last_hidden_state",
-                 .dtype = ENG_F32,
-                 .rank = 3,
-                 .dims = {-1, -1, WIDTH}}},
+    .outputs = {FAKE_STATES(WIDTH)},
     .input_count = 4,
     .output_count = 1,
     .answer = answer};

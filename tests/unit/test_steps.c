@@ -49,30 +49,14 @@ static bool answer(const struct eng_tensor *inputs, struct eng_tensor *outputs,
         states[i] =
             mask[token] ? (float)whole + (float)(i % WIDTH) / 100 : 1e6F;
     }
-    outputs[0] =
-        (struct eng_tensor){.dtype = ENG_F32,
-                            .rank = 3,
-                            .dims = {(int64_t)rows, (int64_t)tokens, WIDTH},
-                            .data = states};
+    outputs[0] = fake_states(&inputs[0], WIDTH, states);
     return true;
 }
 
-static struct eng_model model = {.inputs = {{.name = "input_ids",
-                                             .dtype = ENG_I64,
-                                             .rank = 2,
-                                             .dims = {-1, -1}},
-                                            {.name = "attention_mask",
-                                             .dtype = ENG_I64,
-                                             .rank = 2,
-                                             .dims = {-1, -1}},
-                                            {.name = "token_type_ids",
-                                             .dtype = ENG_I64,
-                                             .rank = 2,
-                                             .dims = {-1, -1}}},
-                                 .outputs = {{.name = "last_hidden_state",
-                                              .dtype = ENG_F32,
-                                              .rank = 3,
-                                              .dims = {-1, -1, WIDTH}}},
+static struct eng_model model = {.inputs = {FAKE_TOKENS("input_ids"),
+                                            FAKE_TOKENS("attention_mask"),
+                                            FAKE_TOKENS("token_type_ids")},
+                                 .outputs = {FAKE_STATES(WIDTH)},
                                  .input_count = 3,
                                  .output_count = 1,
                                  .answer = answer};
@@ -93,12 +77,7 @@ static bool classify(const struct eng_tensor *inputs,
 }
 
 static struct eng_model classifier = {
-    .inputs =
-        {{.name = "input_ids", .dtype = ENG_I64, .rank = 2, .dims = {-1, -1}},
-         {.name = "attention_mask",
-          .dtype = ENG_I64,
-          .rank = 2,
-          .dims = {-1, -1}}},
+    .inputs = {FAKE_TOKENS("input_ids"), FAKE_TOKENS("attention_mask")},
     .outputs =
         {{.name = "logits", .dtype = ENG_F32, .rank = 2, .dims = {-1, 4}}},
     .input_count = 2,
