@@ -113,6 +113,9 @@ bool changes_report(struct changes *changes,
 
     if (format == FORMAT_COUNT)
         return fail(err, ERR_INVALID_INPUT, "there is no format '%s'", name);
+    if (options->today && !change_is_day(options->today))
+        return fail(err, ERR_INVALID_INPUT, "'%s' is not a day",
+                    options->today);
     if (options->waivers && !waive(changes, options, faults, err))
         return false;
     if (format == FORMAT_TEXT)

@@ -75,7 +75,7 @@ size_t changes_broken(const struct changes *changes);
  * as one JSON document or as a Markdown changelog "since" something. A waiver
  * that is malformed, past its day or not needed by any change is a fault of
  * `faults`: it would hide the next break. false: ERR_INVALID_INPUT, there is no
- * such format, ERR_FILE_MISSING, ERR_FILE_INVALID or ERR_OUT_OF_MEMORY.
+ * such format or day, ERR_FILE_MISSING, ERR_FILE_INVALID or ERR_OUT_OF_MEMORY.
  */
 bool changes_report(struct changes *changes,
                     const struct change_options *options, const char *since,
@@ -83,6 +83,9 @@ bool changes_report(struct changes *changes,
                     struct error *err);
 
 /* ---- the parts of it ---- */
+
+/* "2026-12-31": days compare as text. */
+bool change_is_day(const char *text);
 
 /* `text` of `file` holds the waivers; `today` as "2026-11-28". */
 void changes_waive(struct changes *changes, const char *file, const char *text,

@@ -34,8 +34,7 @@ static bool is_rule(const struct changes *changes, const char *name)
     return false;
 }
 
-/* "2026-12-31": days compare as text. */
-static bool is_day(const char *text)
+bool change_is_day(const char *text)
 {
     static const char form[] = "dddd-dd-dd";
 
@@ -60,7 +59,7 @@ static void add_waiver(const struct reading *reading,
     if (waiver.rule && !is_rule(changes, waiver.rule))
         doc_fault(reading->faults, "waiver", reading->file, row, "",
                   "'%s' is not a rule", waiver.rule);
-    if (waiver.expires && !is_day(waiver.expires))
+    if (waiver.expires && !change_is_day(waiver.expires))
         doc_fault(reading->faults, "waiver", reading->file, row, "",
                   "'%s' is not a day", waiver.expires);
     if (reading->faults->faults == before)
@@ -88,6 +87,11 @@ static void read_waivers(const struct reading *reading, const char *text,
     if (root && !rows)
         doc_fault(reading->faults, "waiver", reading->file, root, "",
                   "has no 'waivers'");
+    if (rows && rows->type != DOC_LIST && rows->type != DOC_NULL) {
+        doc_fault(reading->faults, "waiver", reading->file, rows, "",
+                  "'waivers' is not a list");
+        rows = NULL;
+    }
     changes->waivers = arena_zalloc(changes->arena, doc_count(rows) + 1,
                                     sizeof *changes->waivers);
     changes->failed = changes->failed || !changes->waivers;

@@ -148,11 +148,16 @@ def waivers(program):
                  "'J99' is not a rule"),
                 ("2027-01-01", row.format(path=path).replace("2027-01-31", "soon"),
                  "'soon' is not a day"),
-                ("2027-01-01", "waivers:\n  - rule: J1\n", "needs 'path'")]:
+                ("2027-01-01", "waivers:\n  - rule: J1\n", "needs 'path'"),
+                ("2027-01-01", "waivers:\n  later\n", "'waivers' is not a list"),
+                ("2027-01-01", "waivers:\n  rule: J1\n", "'waivers' is not a list")]:
             said = diff(day, text, 1).stderr
             if wanted not in said or "waivers.yaml:2:" not in said:
                 fail(f"{wanted!r} is not in {said!r}")
         specgen(program, "diff", old, new, "--waivers", "/nowhere", code=2)
+        said = diff("0", row.format(path=path), 2).stderr
+        if "'0' is not a day" not in said:
+            fail(f"a day that is none is told as {said!r}")
 
 
 def formats(program):
