@@ -1,16 +1,20 @@
-"""What every client is tested with: gen/vectors, and a gRPC server that says
-whatever it is told to."""
+"""What every client is tested with: requests and answers, gen/vectors, a server
+behind a registry, and a gRPC server that says whatever it is told to."""
+import base64
 import concurrent.futures
 import importlib
 import json
 import pathlib
 import time
+import unittest
 
 import grpc
 
 import harness
 import python_clients  # noqa: F401  (finds the package specserve)
 
+ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
+HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
 VECTORS = sorted((harness.ROOT / "gen" / "vectors").glob("*.json"))
 GENERATED = harness.ROOT / "clients" / "python" / "src" / "specserve"
 
@@ -46,6 +50,49 @@ def required_fields(op):
                    for field in op.request._fields
                    if field.flags & 1 and field.card != "one"})
     return fields
+
+
+def check_sent(case, seen, wanted):
+    """What the server saw is the request of a vector, whose id is vector-1."""
+    case.assertEqual((seen["verb"], seen["target"]),
+                     (wanted["verb"], wanted["target"]))
+    case.assertEqual(seen["headers"]["x-request-id"], "vector-1")
+    case.assertGreater(float(seen["headers"]["x-request-timeout"]), 0)
+    if "body" in wanted:
+        case.assertEqual(seen["headers"]["content-type"], "application/json")
+        case.assertEqual(
+            without_empty(json.loads(base64.b64decode(seen["body"]))),
+            without_empty(wanted["body"]))
+    else:
+        case.assertEqual(seen["body"], "")
+
+
+class Live(unittest.TestCase):
+    """A server that a registry knows, for all tests of the class."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.registry = harness.Registry(ttl=30)
+        cls.addClassCleanup(cls.registry.stop)
+        cls.server = harness.Server(
+            registry=f"http://127.0.0.1:{cls.registry.port}")
+        cls.addClassCleanup(cls.server.stop)
+        (cls.registration,) = harness.wait_until(
+            cls.registry.registrations, 10, "the server is registered")
+        cls.name = cls.registration["model_name"]
+
+
+def start_replicas(case):
+    """(registry, two servers that it knows, their model's name)."""
+    program = harness.Registry(ttl=30)
+    case.addCleanup(program.stop)
+    servers = [harness.Server(registry=f"http://127.0.0.1:{program.port}")
+               for _ in range(2)]
+    for server in servers:
+        case.addCleanup(server.stop)
+    harness.wait_until(lambda: len(program.registrations()) == 2, 20,
+                       "both are registered")
+    return program, servers, program.registrations()[0]["model_name"]
 
 
 class Echo(grpc.GenericRpcHandler):

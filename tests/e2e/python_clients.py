@@ -23,6 +23,10 @@ VARIANTS = [(kind, protocol) for kind in ("sync", "async")
 SCHEMES = {"rest": "http", "grpc": "grpc"}
 
 
+def address(port, protocol):
+    return f"{SCHEMES[protocol]}://127.0.0.1:{port}"
+
+
 class Loop:
     """An event loop in a thread."""
 

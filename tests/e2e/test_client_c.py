@@ -1,5 +1,4 @@
 """The C client against real servers."""
-import base64
 import json
 import signal
 import threading
@@ -8,34 +7,20 @@ import unittest
 
 import harness
 from c_driver import Driver
-from client_vectors import (documents, operation, required_fields, start_echo,
-                            without_empty)
-from python_clients import SCHEMES, Faulty
+from client_vectors import (ETHANOL, Live, check_sent, documents,
+                            operation, required_fields, start_echo,
+                            start_replicas, without_empty)
+from python_clients import SCHEMES, Faulty, address
 from specserve._messages import fill, take
 from specserve._pool import message_class
 
-ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
-HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
 
 
-def address(port, protocol):
-    return f"{SCHEMES[protocol]}://127.0.0.1:{port}"
-
-
-class Operations(unittest.TestCase):
+class Operations(Live):
     """Every operation, over both protocols."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.registry = harness.Registry(ttl=30)
-        cls.addClassCleanup(cls.registry.stop)
-        cls.server = harness.Server(
-            registry=f"http://127.0.0.1:{cls.registry.port}")
-        cls.addClassCleanup(cls.server.stop)
-        (cls.registration,) = harness.wait_until(
-            cls.registry.registrations, 10, "the server is registered")
-        cls.name = cls.registration["model_name"]
-        cls.port = cls.registration["port"]
+    def setUp(self):
+        self.port = self.registration["port"]
 
     def variants(self, **settings):
         for protocol in SCHEMES:
@@ -236,19 +221,7 @@ class Vectors(unittest.TestCase):
             self.assertEqual(json.loads(said["answer"]["body"]), body)
             self.within(without_empty(said["reply"]), without_empty(body))
         (seen,) = self.faulty.seen()
-        wanted = case["rest"]
-        self.assertEqual((seen["verb"], seen["target"]),
-                         (wanted["verb"], wanted["target"]))
-        self.assertEqual(seen["headers"]["x-request-id"], "vector-1")
-        self.assertGreater(float(seen["headers"]["x-request-timeout"]), 0)
-        if "body" in wanted:
-            self.assertEqual(seen["headers"]["content-type"],
-                             "application/json")
-            self.assertEqual(
-                without_empty(json.loads(base64.b64decode(seen["body"]))),
-                without_empty(wanted["body"]))
-        else:
-            self.assertEqual(seen["body"], "")
+        check_sent(self, seen, case["rest"])
 
     def within(self, reply, body):
         """What the struct holds is what came; it may not hold all of it."""
@@ -331,21 +304,10 @@ class Vectors(unittest.TestCase):
 class Failover(unittest.TestCase):
     """Two replicas behind the registry; things die."""
 
-    def replicas(self):
-        program = harness.Registry(ttl=30)
-        self.addCleanup(program.stop)
-        servers = [harness.Server(registry=f"http://127.0.0.1:{program.port}")
-                   for _ in range(2)]
-        for server in servers:
-            self.addCleanup(server.stop)
-        harness.wait_until(lambda: len(program.registrations()) == 2, 20,
-                           "both are registered")
-        return program, servers, program.registrations()[0]["model_name"]
-
     def test_a_replica_is_killed_under_load(self):
         for protocol in SCHEMES:
             with self.subTest(protocol=protocol):
-                program, servers, name = self.replicas()
+                program, servers, name = start_replicas(self)
                 driver = Driver(self, registry=address(program.port, "rest"),
                                 grpc=protocol == "grpc", refresh_ms=500)
                 seconds = 1.6
@@ -362,7 +324,7 @@ class Failover(unittest.TestCase):
                     one.stop(signal.SIGKILL)
 
     def test_the_registry_may_be_away(self):
-        program, servers, name = self.replicas()
+        program, servers, name = start_replicas(self)
         for protocol in SCHEMES:
             with self.subTest(protocol=protocol):
                 driver = Driver(self, registry=address(program.port, "rest"),

@@ -15,32 +15,17 @@ import unittest
 
 import bundles
 import harness
-from python_clients import SCHEMES, VARIANTS, Facade
+from client_vectors import ETHANOL, Live, start_replicas
+from python_clients import SCHEMES, VARIANTS, Facade, address
 import specserve
 from specserve import errors, health, oip, registry, runtime
 from specserve import text as text_api
 
 PACKAGE = harness.ROOT / "clients" / "python"
-ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
-HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
 
 
-def address(port, protocol):
-    return f"{SCHEMES[protocol]}://127.0.0.1:{port}"
-
-
-class Operations(unittest.TestCase):
+class Operations(Live):
     """Every operation, by every client over every protocol."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.registry = harness.Registry(ttl=30)
-        cls.addClassCleanup(cls.registry.stop)
-        cls.server = harness.Server(registry=f"http://127.0.0.1:{cls.registry.port}")
-        cls.addClassCleanup(cls.server.stop)
-        (cls.registration,) = harness.wait_until(
-            cls.registry.registrations, 10, "the server is registered")
-        cls.name = cls.registration["model_name"]
 
     def variants(self):
         for kind, protocol in VARIANTS:
@@ -221,19 +206,6 @@ class Operations(unittest.TestCase):
 class Failover(unittest.TestCase):
     """Two replicas behind the registry; things die."""
 
-    def replicas(self):
-        registry_program = harness.Registry(ttl=30)
-        self.addCleanup(registry_program.stop)
-        servers = [harness.Server(
-            registry=f"http://127.0.0.1:{registry_program.port}") for _ in range(2)]
-        for server in servers:
-            self.addCleanup(server.stop)
-        harness.wait_until(
-            lambda: len(registry_program.registrations()) == 2, 20,
-            "both are registered")
-        name = registry_program.registrations()[0]["model_name"]
-        return registry_program, servers, name
-
     def load(self, client, name, seconds, middle):
         """Calls from four threads; `middle` happens half way."""
         failed, counts, used = [], [0] * 4, set()
@@ -261,7 +233,7 @@ class Failover(unittest.TestCase):
     def test_a_replica_is_killed_under_load(self):
         for kind, protocol in VARIANTS:
             with self.subTest(kind=kind, protocol=protocol):
-                registry_program, servers, name = self.replicas()
+                registry_program, servers, name = start_replicas(self)
                 client = Facade(self, kind).open(
                     registry=address(registry_program.port, "rest"),
                     protocol=protocol, refresh=0.5)
@@ -274,7 +246,7 @@ class Failover(unittest.TestCase):
                     program.stop(signal.SIGKILL)
 
     def test_the_registry_may_be_away(self):
-        registry_program, servers, name = self.replicas()
+        registry_program, servers, name = start_replicas(self)
         for kind, protocol in VARIANTS:
             with self.subTest(kind=kind, protocol=protocol):
                 client = Facade(self, kind).open(

@@ -3,15 +3,12 @@ import time
 import unittest
 
 import harness
-from client_vectors import start_echo
+from client_vectors import ETHANOL, HEALTH, start_echo
 from python_clients import Facade, Faulty
 import specserve
 from specserve import errors, registry
 from specserve._messages import fill
 from specserve._pool import message_class
-
-ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
-HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
 
 
 class Misbehaviour(unittest.TestCase):

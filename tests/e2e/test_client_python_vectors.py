@@ -1,17 +1,12 @@
 """Every vector of gen/vectors through every Python client: REST against the
-server that answers what it is told, gRPC against one in this process; and that one misbehaving."""
-import base64
-import json
-import time
+server that answers what it is told, gRPC against one in this process."""
 import unittest
 
-import grpc
-
 import python_clients
-from client_vectors import (documents, operation, required_fields, start_echo,
-                            without_empty)
+from client_vectors import (check_sent, documents, operation, required_fields,
+                            start_echo, without_empty)
 from python_clients import Facade, Faulty
-from specserve import errors, registry
+from specserve import errors
 from specserve._call import to_grpc
 from specserve._messages import fill
 from specserve._pool import message_class
@@ -21,16 +16,10 @@ def class_of(error):
     return errors.BY_CODE.get(error["code"], errors.ApiError)
 
 
-class Case(unittest.TestCase):
+class Vectors(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.echo, cls.port = start_echo(cls)
-
-
-class Vectors(Case):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
         cls.faulty = Faulty()
         cls.addClassCleanup(cls.faulty.stop)
 
@@ -71,19 +60,7 @@ class Vectors(Case):
             self.assertEqual(without_empty(reply.to_json()),
                              without_empty(case["answer"]["body"]))
         (seen,) = self.faulty.seen()
-        wanted = case["rest"]
-        self.assertEqual((seen["verb"], seen["target"]),
-                         (wanted["verb"], wanted["target"]))
-        self.assertEqual(seen["headers"]["x-request-id"], "vector-1")
-        self.assertGreater(float(seen["headers"]["x-request-timeout"]), 0)
-        if "body" in wanted:
-            self.assertEqual(seen["headers"]["content-type"],
-                             "application/json")
-            self.assertEqual(
-                without_empty(json.loads(base64.b64decode(seen["body"]))),
-                without_empty(wanted["body"]))
-        else:
-            self.assertEqual(seen["body"], "")
+        check_sent(self, seen, case["rest"])
 
     def reply(self, service, op, case):
         from specserve._call import reply_of
@@ -161,57 +138,6 @@ class Vectors(Case):
                           caught.message),
                          (error["code"], error["http"], error["grpc"],
                           error["retry"], "said so"))
-
-
-class Misbehaviour(Case):
-    """What a wrong gRPC server does to a client, blocking and asyncio."""
-
-    def clients(self):
-        for kind in ("sync", "async"):
-            with self.subTest(kind=kind):
-                self.echo.__init__()
-                yield Facade(self, kind).open(
-                    endpoints=f"grpc://127.0.0.1:{self.port}")
-
-    def test_a_message_that_is_none_or_lacks_something(self):
-        for client in self.clients():
-            for self.echo.answer in (b"\xff\xff\xff", b"\x0a\x05ab", b""):
-                with self.assertRaises(errors.BadAnswerError):
-                    client.model().health()
-            self.assertEqual(len(self.echo.seen), 3)  # none is repeated
-
-    def test_a_slow_server_meets_the_deadline(self):
-        for client in self.clients():
-            self.echo.wait = 1
-            start = time.monotonic()
-            with self.assertRaises(errors.TimeoutError):
-                client.model().health(
-                    options=python_clients.specserve.Options(timeout=0.2))
-            self.assertLess(time.monotonic() - start, 0.9)
-
-    def test_a_storm_stays_within_the_budget(self):
-        for client in self.clients():
-            self.echo.status = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
-            self.echo.trailers = (("x-error-code", "OVERLOADED"),
-                                  ("grpc-retry-pushback-ms", "1"))
-            for _ in range(40):
-                with self.assertRaises(errors.OverloadedError):
-                    client.model().health()
-            self.assertEqual(len(self.echo.seen), 40 + 10)
-
-    def test_a_stream_that_breaks_says_so(self):
-        for client in self.clients():
-            event = registry.WatchEvent(
-                revision=1, kind=registry.WatchKind.RESYNC)
-            pb = message_class(event._name)()
-            fill(event, pb)
-            self.echo.answer = pb.SerializeToString()
-            self.echo.status = grpc.StatusCode.UNAVAILABLE.value[0]
-            events = client.service(registry.AsyncRegistry if isinstance(
-                client, python_clients.Blocking) else registry.Registry).watch()
-            self.assertEqual(next(events).revision, 1)
-            with self.assertRaises(errors.UnavailableError):
-                next(events)
 
 
 if __name__ == "__main__":
