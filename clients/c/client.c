@@ -12,8 +12,7 @@ enum {
     ATTEMPTS = 3,
     RETRY_BUDGET = 10,
     REFRESH_MS = 5000,
-    ANSWER_MAX_BYTES = 64 << 20,
-    TENTHS = 10
+    ANSWER_MAX_BYTES = 64 << 20
 };
 
 /* ---- services ---- */
@@ -152,7 +151,7 @@ static bool copy_config(struct specserve_client *client,
     client->tls = (struct client_tls){.ca = config->ca_file,
                                       .certificate = config->certificate_file,
                                       .key = config->key_file};
-    client->tenths = config->retry_budget * TENTHS;
+    client->tenths = config->retry_budget * RETRY_TENTHS;
     return ok && copy_list(&client->arena, &config->endpoints) &&
            copy_list(&client->arena, &config->headers);
 }

@@ -29,7 +29,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 2000, TENTHS = 10 };
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 2000 };
 
 /* A request as bytes, for every endpoint of one protocol. */
 struct prepared {
@@ -166,7 +166,7 @@ static struct answer *attempt(struct job *job, struct endpoint *endpoint,
 static void earn(struct specserve_client *client)
 {
     (void)pthread_mutex_lock(&client->mu);
-    if (client->tenths < client->config.retry_budget * TENTHS)
+    if (client->tenths < client->config.retry_budget * RETRY_TENTHS)
         client->tenths++;
     (void)pthread_mutex_unlock(&client->mu);
 }
@@ -176,9 +176,9 @@ static bool spend(struct specserve_client *client)
     bool enough;
 
     (void)pthread_mutex_lock(&client->mu);
-    enough = client->tenths >= TENTHS;
+    enough = client->tenths >= RETRY_TENTHS;
     if (enough)
-        client->tenths -= TENTHS;
+        client->tenths -= RETRY_TENTHS;
     (void)pthread_mutex_unlock(&client->mu);
     return enough;
 }

@@ -27,7 +27,7 @@ struct specserve_client {
     pthread_mutex_t mu;
     struct arena arena;               /* texts; under mu */
     struct specserve_service *models; /* under mu */
-    unsigned tenths;                  /* of retries saved up; under mu */
+    uint64_t tenths;                  /* of retries saved up; under mu */
 };
 
 /* An answer with what it keeps. */
@@ -39,6 +39,9 @@ struct answer {
     const char *message; /* of gRPC's status; never NULL */
     bool failed;         /* memory was out while it was filled */
 };
+
+/* Of a retry; what a success earns. */
+#define RETRY_TENTHS UINT64_C(10)
 
 /* ---- headers ---- */
 

@@ -8,6 +8,7 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/time.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,8 @@ static grpc_channel *open_channel(const char *authority, size_t answer_max,
     grpc_arg args[] = {
         integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         integer_arg(GRPC_ARG_ENABLE_RETRIES, 0),
-        integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)answer_max),
+        integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+                    answer_max < INT_MAX ? (int)answer_max : INT_MAX),
         integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
         integer_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
         integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MOST_MS),
@@ -165,25 +167,27 @@ struct unary {
 
 /* Runs all six steps of a unary call as one batch. */
 static bool run_batch(struct rpc_client *client, grpc_call *call,
-                      struct unary *unary)
+                      struct unary *unary, struct error *err)
 {
     grpc_op ops[6] = {
         {.op = GRPC_OP_SEND_INITIAL_METADATA},  {.op = GRPC_OP_SEND_MESSAGE},
         {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, rpc_op_first(&unary->ending),
         {.op = GRPC_OP_RECV_MESSAGE},           rpc_op_status(&unary->ending),
     };
+    grpc_call_error wrong;
     grpc_event event;
 
     ops[0].data.send_initial_metadata.metadata = unary->metadata;
     ops[0].data.send_initial_metadata.count = unary->metadata_count;
     ops[1].data.send_message.send_message = unary->request;
     ops[4].data.recv_message.recv_message = &unary->reply;
-    if (grpc_call_start_batch(call, ops, 6, call, NULL) != GRPC_CALL_OK)
-        return false;
+    wrong = grpc_call_start_batch(call, ops, 6, call, NULL);
+    if (wrong != GRPC_CALL_OK)
+        return rpc_not_started(wrong, err);
     /* the deadline of the call ends it, so this returns */
     event = grpc_completion_queue_pluck(
         client->queue, call, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    return event.success != 0;
+    return event.success || fail(err, ERR_NOT_READY, "the call did not start");
 }
 
 /* Keeps what came back; ends in false when it was not from a server. */
@@ -223,10 +227,9 @@ bool rpc_client_call(struct rpc_client *client,
     rpc_ending_init(&unary.ending);
     if (!unary.metadata)
         ok = fail(err, ERR_OUT_OF_MEMORY, "no memory for a call");
-    else if (run_batch(client, call, &unary))
-        ok = keep(client, &unary, answer, err);
     else
-        ok = fail(err, ERR_NOT_READY, "the call did not start");
+        ok = run_batch(client, call, &unary, err) &&
+             keep(client, &unary, answer, err);
     rpc_ending_release(&unary.ending);
     grpc_byte_buffer_destroy(unary.request);
     if (unary.reply)

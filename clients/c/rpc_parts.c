@@ -167,6 +167,13 @@ void rpc_metadata_free(grpc_metadata *metadata, size_t count)
     free(metadata);
 }
 
+bool rpc_not_started(grpc_call_error wrong, struct error *err)
+{
+    if (wrong == GRPC_CALL_ERROR_INVALID_METADATA)
+        return fail(err, ERR_USAGE, "a header is none that gRPC sends");
+    return fail(err, ERR_NOT_READY, "the call did not start");
+}
+
 grpc_byte_buffer *rpc_message_new(const struct rpc_request *request)
 {
     grpc_slice slice = grpc_slice_from_copied_buffer(

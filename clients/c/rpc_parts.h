@@ -50,6 +50,10 @@ void rpc_metadata_free(grpc_metadata *metadata, size_t count);
 
 grpc_byte_buffer *rpc_message_new(const struct rpc_request *request);
 
+/* Says why a batch was not taken: ERR_USAGE if it is for the metadata, or
+ * ERR_NOT_READY. Always false. */
+bool rpc_not_started(grpc_call_error wrong, struct error *err);
+
 /* Appends the bytes of a message, which may be NULL. */
 void rpc_message_copy(struct buf *out, grpc_byte_buffer *message);
 

@@ -61,7 +61,7 @@ void rpc_stream_close(struct rpc_stream *stream)
 
 /* Sends the request, and asks for headers and status; waits for neither, so
  * that a server that says nothing can be cancelled. */
-static bool start(struct rpc_stream *stream)
+static bool start(struct rpc_stream *stream, struct error *err)
 {
     grpc_op ending = rpc_op_status(&stream->ending);
     grpc_op ops[4] = {
@@ -70,17 +70,18 @@ static bool start(struct rpc_stream *stream)
         {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
         rpc_op_first(&stream->ending),
     };
+    grpc_call_error wrong;
 
     ops[0].data.send_initial_metadata.metadata = stream->metadata;
     ops[0].data.send_initial_metadata.count = stream->metadata_count;
     ops[1].data.send_message.send_message = stream->request;
-    if (grpc_call_start_batch(stream->call, &ending, 1, &stream->ending,
-                              NULL) != GRPC_CALL_OK)
-        return false;
-    stream->asked = true;
-    stream->sent = grpc_call_start_batch(stream->call, ops, 4, stream, NULL) ==
-                   GRPC_CALL_OK;
-    return stream->sent;
+    wrong =
+        grpc_call_start_batch(stream->call, &ending, 1, &stream->ending, NULL);
+    stream->asked = wrong == GRPC_CALL_OK;
+    if (stream->asked)
+        wrong = grpc_call_start_batch(stream->call, ops, 4, stream, NULL);
+    stream->sent = wrong == GRPC_CALL_OK;
+    return stream->sent || rpc_not_started(wrong, err);
 }
 
 struct rpc_stream *rpc_stream_open(struct rpc_client *client,
@@ -100,9 +101,10 @@ struct rpc_stream *rpc_stream_open(struct rpc_client *client,
     stream->request = rpc_message_new(request);
     stream->queue = grpc_completion_queue_create_for_pluck(NULL);
     stream->call = rpc_call_new(client, stream->queue, request);
-    if (stream->metadata && start(stream))
+    if (!stream->metadata)
+        (void)fail(err, ERR_OUT_OF_MEMORY, "no memory for a stream");
+    else if (start(stream, err))
         return stream;
-    (void)fail(err, ERR_NOT_READY, "the call did not start");
     rpc_stream_close(stream);
     return NULL;
 }

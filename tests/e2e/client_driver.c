@@ -361,7 +361,9 @@ static json_t *do_open(const json_t *line)
         .timeout_ms = number(line, "timeout_ms"),
         .attempts = number(line, "attempts"),
         .refresh_ms = number(line, "refresh_ms"),
-        .answer_max = number(line, "answer_max"),
+        .retry_budget = number(line, "retry_budget"),
+        .answer_max =
+            (size_t)json_integer_value(json_object_get(line, "answer_max")),
         .headers = texts(line, "headers", headers),
         .token = text(line, "token"),
         .plaintext_token = truth(line, "plaintext_token")};

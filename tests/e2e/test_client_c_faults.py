@@ -10,13 +10,10 @@ import unittest
 
 import harness
 from c_driver import Driver
-from client_vectors import start_echo
+from client_vectors import ETHANOL, HEALTH, start_echo
 from python_clients import Faulty
 from specserve._messages import fill
 from specserve._pool import message_class
-
-ETHANOL = {"input_type": "text", "data": {"text": "CCO"}}
-HEALTH = {"status": "ok", "model": "m", "version": "1.2.0"}
 
 
 class Misbehaviour(unittest.TestCase):
@@ -80,6 +77,11 @@ class Misbehaviour(unittest.TestCase):
             self.assertEqual(driver.error("runtime.predict", ETHANOL)["code"],
                              "OVERLOADED")
         self.assertEqual(len(self.faulty.seen()), calls + 10)
+
+    def test_a_budget_of_any_size_allows_retries(self):
+        driver = self.client(retry_budget=1 << 31)
+        self.faulty.script({"do": "drop"}, {"do": "answer", "body": HEALTH})
+        self.assertEqual(driver.reply("runtime.health")["model"], "m")
 
     def test_retry_after_is_waited_for(self):
         busy = {"do": "answer", "status": 503, "headers": {"Retry-After": "1"},
@@ -156,9 +158,10 @@ class GrpcMisbehaviour(unittest.TestCase):
     def setUpClass(cls):
         cls.echo, cls.port = start_echo(cls)
 
-    def client(self):
+    def client(self, **settings):
         self.echo.__init__()
-        return Driver(self, endpoints=[f"grpc://127.0.0.1:{self.port}"])
+        return Driver(self, endpoints=[f"grpc://127.0.0.1:{self.port}"],
+                      **settings)
 
     def test_a_message_that_is_none_or_lacks_something(self):
         driver = self.client()
@@ -166,6 +169,23 @@ class GrpcMisbehaviour(unittest.TestCase):
             self.assertEqual(driver.error("runtime.health")["code"],
                              "BAD_ANSWER")
         self.assertEqual(len(self.echo.seen), 3)  # none is repeated
+
+    def test_an_answer_may_be_larger_than_grpc_can_count(self):
+        driver = self.client(answer_max=1 << 32)
+        self.echo.answer = message_class("specserve.runtime.v1.HealthResponse")(
+            **HEALTH).SerializeToString()
+        self.assertEqual(driver.reply("runtime.health")["model"], "m")
+
+    def test_a_header_that_is_no_metadata_is_not_sent(self):
+        driver = self.client()
+        for line in ("X-Name: M\u00fcller", "X-Name: a\tb"):
+            error = driver.error("runtime.health", options={"headers": [line]})
+            self.assertEqual((error["code"], error["attempts"]),
+                             ("ARGUMENT", 1))
+            said = driver.say(do="watch", op="health.watch", request={},
+                              count=1, options={"headers": [line]})
+            self.assertEqual(said["error"]["code"], "ARGUMENT")
+        self.assertEqual(self.echo.seen, [])
 
     def test_a_slow_server_meets_the_deadline(self):
         driver = self.client()
