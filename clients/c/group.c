@@ -80,6 +80,13 @@ struct endpoint *endpoint_new(const char *url, struct error *err)
     return made;
 }
 
+void idle_close(struct idle *idle)
+{
+    http_client_close(idle->http);
+    rpc_client_close(idle->rpc);
+    free(idle);
+}
+
 void endpoint_put(struct endpoint *endpoint)
 {
     if (!endpoint || --endpoint->references)
@@ -88,9 +95,7 @@ void endpoint_put(struct endpoint *endpoint)
         struct idle *idle = endpoint->idle;
 
         endpoint->idle = idle->next;
-        http_client_close(idle->http);
-        rpc_client_close(idle->rpc);
-        free(idle);
+        idle_close(idle);
     }
     (void)pthread_mutex_destroy(&endpoint->mu);
     free(endpoint);

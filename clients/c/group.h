@@ -31,6 +31,8 @@ struct idle {
     struct idle *next;
 };
 
+void idle_close(struct idle *idle);
+
 /* One address. Numbers belong to its group's lock, `idle` to its own. */
 struct endpoint {
     char url[ENDPOINT_URL_SIZE]; /* "grpcs://host:port" */

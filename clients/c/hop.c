@@ -121,13 +121,6 @@ static struct idle *take_idle(struct endpoint *endpoint, bool grpc)
     return found;
 }
 
-static void drop(struct idle *idle)
-{
-    http_client_close(idle->http);
-    rpc_client_close(idle->rpc);
-    free(idle);
-}
-
 static void keep(struct endpoint *endpoint, struct idle *idle)
 {
     bool room;
@@ -141,7 +134,7 @@ static void keep(struct endpoint *endpoint, struct idle *idle)
     }
     (void)pthread_mutex_unlock(&endpoint->mu);
     if (!room)
-        drop(idle);
+        idle_close(idle);
 }
 
 struct rpc_client *hop_open(struct specserve_client *client,
@@ -288,6 +281,6 @@ struct answer *hop_send(struct specserve_client *client,
     if (answer || line->rpc)
         keep(endpoint, line);
     else
-        drop(line);
+        idle_close(line);
     return answer;
 }

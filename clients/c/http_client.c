@@ -78,15 +78,20 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
     return buf_ok(answer) ? size * count : 0;
 }
 
-/* The request's own headers, or the common ones. */
-static struct curl_slist *headers_of(struct http_client *client,
-                                     const struct http_request *request)
+/* Takes over the request's own headers, if it has any; false: no memory. */
+static bool take_headers(struct http_client *client,
+                         const struct http_request *request)
 {
     curl_slist_free_all(client->own);
     client->own = NULL;
-    for (const char *const *line = request->headers; line && *line; line++)
-        client->own = curl_slist_append(client->own, *line);
-    return request->headers ? client->own : client->headers;
+    for (const char *const *line = request->headers; line && *line; line++) {
+        struct curl_slist *longer = curl_slist_append(client->own, *line);
+
+        if (!longer)
+            return false;
+        client->own = longer;
+    }
+    return true;
 }
 
 static void trust(CURL *curl, const struct client_tls *tls)
@@ -112,7 +117,7 @@ static void prepare(struct http_client *client,
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->verb);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER,
-                           headers_of(client, request));
+                           request->headers ? client->own : client->headers);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not even http_proxy */
@@ -169,6 +174,8 @@ bool http_client_send(struct http_client *client,
         (int)sizeof url)
         return fail(err, ERR_URI_TOO_LONG, "the URL has more than %d bytes",
                     URL_SIZE - 1);
+    if (!take_headers(client, request))
+        return fail(err, ERR_OUT_OF_MEMORY, "no memory for headers");
     buf_clear(&client->answer);
     prepare(client, request, url);
     code = curl_easy_perform(client->curl);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "failure.h"
+#include "num.h"
 #include "values.h"
 
 struct specserve_typed {
@@ -101,12 +102,22 @@ static bool take(const struct specserve_member *member, const void *input,
     return given->bytes.data != NULL;
 }
 
+/* The values are those of the contract's text: a comma of the program's locale
+ * must not come between. */
+static double number_of(const char *text)
+{
+    double number = NAN;
+
+    (void)num_scan_double(text, text + strlen(text), &number);
+    return number;
+}
+
 static bool is_listed(const struct specserve_member *member,
                       const struct given *given)
 {
     for (const char *const *value = member->values; *value; value++)
         if (given->text ? strcmp(*value, given->text) == 0
-                        : fabs(strtod(*value, NULL) - given->number) <= 0)
+                        : fabs(number_of(*value) - given->number) <= 0)
             return true;
     return false;
 }
