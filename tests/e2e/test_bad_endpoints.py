@@ -6,6 +6,7 @@ that leave (H47, G12), a full queue and a server that stops (H48, G22).
 import concurrent.futures
 import contextlib
 import json
+import queue
 import signal
 import socket
 import unittest
@@ -105,10 +106,13 @@ class Tensors(Endpoint):
         call.cancel()
         self.load_is(0)
         self.assertEqual(call.code(), grpc.StatusCode.CANCELLED)
-        asks = iter([infer_message([4]), infer_message(bundles.SLOW)])
-        call = self.stream(asks)
+        asks = queue.SimpleQueue()
+        asks.put(infer_message([4]))
+        call = self.stream(iter(asks.get, None))
         self.assertFalse(next(call).error_message)
-        self.load_is(1)  # after the first answer
+        self.load_is(0)  # a call counts until its answer is on its way
+        asks.put(infer_message(bundles.SLOW))
+        self.load_is(1)
         call.cancel()
         self.load_is(0)
         harness.wait_until(lambda: self.cancelled() == 3, 5, "each logged")
