@@ -106,7 +106,7 @@ static bool take(const struct specserve_member *member, const void *input,
  * must not come between. */
 static double number_of(const char *text)
 {
-    double number = NAN;
+    double number = (double)NAN;
 
     (void)num_scan_double(text, text + strlen(text), &number);
     return number;
