@@ -2,6 +2,7 @@ package specserve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -281,5 +282,32 @@ func TestTokenStaysPrivate(t *testing.T) {
 	err := ask(context.Background(), away, "once")
 	if err == nil || !strings.Contains(err.Error(), "without TLS") {
 		t.Errorf("off this machine: %v", err)
+	}
+}
+
+// Nobody answers: whatever words the address has, it is not a bad answer.
+func TestTheAddressIsNoAnswer(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	_, err := connect(t, WithEndpoints(server.URL)).Raw(context.Background(), "GET", "/malformed", nil)
+	if !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+func TestWhatTheProgramOwnsStaysAsItIs(t *testing.T) {
+	config := &tls.Config{}
+	_, err := connect(t, WithEndpoints("https://127.0.0.1:1"), WithTLS(config)).Runtime().Health(context.Background(), nil)
+	if err == nil || config.NextProtos != nil {
+		t.Error(err, config.NextProtos)
+	}
+	usual := http.DefaultTransport
+	defer func() { http.DefaultTransport = usual }()
+	http.DefaultTransport = struct{ http.RoundTripper }{usual}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, err = connect(t, WithEndpoints(server.URL)).Raw(context.Background(), "GET", "/x", nil)
+	if !errors.Is(err, ErrNotImplemented) {
+		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 )
 
@@ -20,10 +21,13 @@ func (s *settings) httpClient() *http.Client {
 	if s.http != nil {
 		own = *s.http
 	} else {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+		if usual, ok := http.DefaultTransport.(*http.Transport); ok { // programs may have put another there
+			transport = usual.Clone()
+		}
 		transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 64
 		transport.MaxResponseHeaderBytes = 64 << 10
-		transport.TLSClientConfig = s.tls
+		transport.TLSClientConfig = s.tls.Clone() // net/http writes into it
 		own.Transport = transport
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -63,8 +67,12 @@ func (c *Client) send(ctx context.Context, to *endpoint, call *prepared, header 
 
 // broken tells what is no HTTP from what was cut off: net/http has no types for it.
 func broken(err error, sent bool) outcome {
+	said := err.Error()
+	if asked := new(url.Error); errors.As(err, &asked) {
+		said = asked.Err.Error() // without the URL, which has words of its own
+	}
 	for _, word := range []string{"malformed", "invalid byte in chunk length", "response headers exceeded", "Content-Length", "transfer encoding"} {
-		if strings.Contains(err.Error(), word) && !errors.Is(err, context.DeadlineExceeded) {
+		if strings.Contains(said, word) && !errors.Is(err, context.DeadlineExceeded) {
 			return outcome{failure: failed("BAD_ANSWER", err.Error()), sent: true}
 		}
 	}
