@@ -50,6 +50,9 @@ export class Client {
   /** Any request over REST, with this client's endpoints; repeated only if its verb may be. */
   raw(verb: string, target: string,
       more: Options & { readonly name?: string; readonly body?: string | Uint8Array } = {}): Promise<Answer> {
+    if (!/^[A-Za-z]+$/.test(verb)) throw new TypeError(`${JSON.stringify(verb)} is no verb of HTTP`);
+    if (!/^\/[!-~]*$/.test(target)) // it would go on where the address ends
+      throw new TypeError(`${JSON.stringify(target)} is no path: it starts with "/" and is escaped`);
     return this.engine.call({ op: rawOperation(verb), request: {},
       raw: { verb, target, body: more.body, headers: {} } }, this.group(more.name ?? ""), more);
   }

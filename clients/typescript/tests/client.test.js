@@ -77,6 +77,16 @@ test("what is sent once is not repeated after it went out", async (t) => {
   assert.equal(seen.length, 1);
 });
 
+test("a raw call goes where its client does", async (t) => {
+  const { url, seen } = await serve(t, () => ({ body: HEALTH }));
+  const client = new Client({ endpoints: url });
+  for (const target of ["health", "@127.0.0.1/x", "0/x", "", "/a b", "/\u00fc"])
+    assert.throws(() => client.raw("GET", target), TypeError, target);
+  assert.throws(() => client.raw("GET /x", "/x"), TypeError);
+  assert.equal((await client.raw("GET", "/health?a=%20")).status, 200);
+  assert.equal(seen.length, 1);
+});
+
 test("Retry-After is waited for", async (t) => {
   const { url } = await serve(t, (n) => (n > 1 ? { body: HEALTH }
     : { status: 503, headers: { "Retry-After": "0.3" }, body: { error_code: "NOT_READY", error: "x" } }));
