@@ -249,6 +249,17 @@ bool cg_model_encoded(const struct doc_node *output)
            strncmp(cg_model_type(output), "array<", strlen("array<")) != 0;
 }
 
+const char *cg_model_class(struct cg_ir *ir, const struct cg_model *model,
+                           const char *const *taken)
+{
+    const char *name = cg_pascal(ir, cg_word(ir, model->name));
+    bool free = !isdigit((unsigned char)*name);
+
+    for (; *taken; taken++)
+        free = free && strcmp(*taken, name) != 0;
+    return free ? name : cg_text(ir, "Model%s", name);
+}
+
 const char *cg_model_given(const struct doc_node *output)
 {
     return cg_model_encoded(output) ? "string" : cg_model_type(output);

@@ -58,6 +58,11 @@ bool cg_model_client(struct cg_ir *ir, const struct cg_model_source *source,
 const char *cg_model_name(const struct doc_node *item);
 const char *cg_model_type(const struct doc_node *item);
 
+/* The model's name as that of a class: "MiniLm". One that begins with a digit,
+ * or that is `taken` (NULL-ended), gets "Model" in front. */
+const char *cg_model_class(struct cg_ir *ir, const struct cg_model *model,
+                           const char *const *taken);
+
 /* The type of an output's value: "string" for a number that is written as text
  * (`encoding: string`), else what is declared. */
 const char *cg_model_given(const struct doc_node *output);

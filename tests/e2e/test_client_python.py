@@ -457,6 +457,12 @@ class Typed(unittest.TestCase):
         module = self.generate(
             self.changed("name: Solubility", "name: 3d-model"), "3d_model")
         self.assertEqual(module.Model3dModel.NAME, "3d-model")
+        for name in ("input", "none"):  # what the module has names for
+            shutil.rmtree(self.folder / "bundle")
+            module = self.generate(
+                self.changed("name: Solubility", f"name: {name}"), name)
+            self.assertEqual(
+                getattr(module, f"Model{name.title()}").NAME, name)
 
     def test_a_folder_that_is_no_bundle_is_said(self):
         done = subprocess.run(
